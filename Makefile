@@ -1,0 +1,49 @@
+# make demo    install, then reproduce both reports on the built-in phantom
+# make test    install, then run the tests
+# make check   format, lint, types, layers
+# make bench   training speed beside a course notebook's loop
+# make docs    build the documentation into site/
+
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: help demo test check bench docs clean
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("doubleread needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/installed
+	@echo "Both reports on the built-in phantom: synthetic images, 64 x 64 pixels, 6 seeds an arm. A few minutes on two cores."
+	$(BIN)/doubleread reproduce all --set data.image_size=64 --seeds 6 --store demo/runs --html demo/report.html
+	@echo "Open demo/report.html in a browser. The same on real images: $(BIN)/doubleread reproduce all --data PATH"
+
+test: .venv/installed-dev
+	$(BIN)/pytest -n $(JOBS)
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/pyright
+	$(BIN)/pytest tests/test_layers.py
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/training.py
+
+docs: .venv/installed-dev
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+clean:
+	rm -rf .venv demo site .pytest_cache .ruff_cache

@@ -1,0 +1,37 @@
+"""doubleread: did that training choice really help?
+
+Trains image classifiers under controlled comparison and reports every arm over several seeds, beside what a report
+claims. `load_study`, `run`, `open_results` and `Results` are the interface; importing this package loads nothing
+heavy until one of them is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from doubleread.api import Results, load_study, open_results, run
+    from doubleread.errors import UserError
+
+__version__ = "0.1.0"
+__all__ = ["Results", "UserError", "load_study", "open_results", "run"]
+
+_HOME = {
+    "Results": "doubleread.api",
+    "UserError": "doubleread.errors",
+    "load_study": "doubleread.study",
+    "open_results": "doubleread.api",
+    "run": "doubleread.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'doubleread' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

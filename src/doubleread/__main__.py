@@ -1,0 +1,6 @@
+"""`python -m doubleread`."""
+
+from doubleread.cli import main
+
+if __name__ == "__main__":
+    main()

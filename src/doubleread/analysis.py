@@ -1,0 +1,185 @@
+"""From a store to numbers: every run of a study with its metrics, every arm with its spread over the seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from doubleread.dataset import PreparedSet, open_prepared
+from doubleread.errors import UserError
+from doubleread.metrics import CASE_METRICS, metric_names
+from doubleread.nouns import State
+from doubleread.store import HEALTH, Logits, Store, read_logits
+from doubleread.study import Arm, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One arm and seed: its state and, where it is done, health, metrics, epochs and logits.
+
+    `metrics` has every name of `metric_names()`; a value that does not exist is NaN. `labels` and `cases` belong to
+    `logits` through its rows.
+    """
+
+    arm: str
+    seed: int
+    run_id: str
+    state: State
+    reason: str | None
+    health: dict[str, bool]
+    metrics: dict[str, float]
+    epochs: list[dict[str, Any]]
+    logits: Logits | None
+    data: PreparedSet
+    weights_hash: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A metric of one arm over its finished seeds: mean, standard deviation (n − 1; NaN for one), each value."""
+
+    mean: float
+    sd: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """One arm over its seeds. Only finished runs enter `spreads`; `counts` has runs by state and by health flag."""
+
+    arm: Arm
+    runs: tuple[RunResult, ...]
+
+    @cached_property
+    def done(self) -> tuple[RunResult, ...]:
+        """The finished runs, by seed."""
+        return tuple(run for run in self.runs if run.state is State.DONE)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state, and how many finished ones have each health flag."""
+        states = {state.value: sum(run.state is state for run in self.runs) for state in State}
+        return states | {flag: sum(run.health[flag] for run in self.done) for flag in HEALTH}
+
+    @cached_property
+    def spreads(self) -> dict[str, Spread]:
+        """Every metric over the finished seeds; empty where none has finished."""
+        if not self.done:
+            return {}
+        return {name: spread_of([run.metrics[name] for run in self.done]) for name in metric_names()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """A study as far as it has been trained."""
+
+    study: Study
+    arms: tuple[ArmResult, ...]
+    data: tuple[PreparedSet, ...]
+    environments: tuple[dict[str, Any], ...]
+
+    def of(self, arm: str) -> ArmResult:
+        """Return the result of the arm of that name."""
+        return next(result for result in self.arms if result.arm.name == arm)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many different runs there are in each state, and in all as `planned`."""
+        states = {run.run_id: run.state for arm in self.arms for run in arm.runs}
+        found = list(states.values())
+        return {state.value: found.count(state) for state in State} | {"planned": len(found)}
+
+
+def spread_of(values: list[float]) -> Spread:
+    """Return mean and SD of a metric over seeds.
+
+    The mean is that of exact sums, so equal values give exactly their mean and an SD of 0.
+    """
+    mean = math.fsum(values) / len(values)
+    sd = statistics.stdev(values) if len(values) > 1 and not any(map(math.isnan, values)) else math.nan
+    return Spread(mean=mean, sd=sd, values=tuple(values))
+
+
+def analyse(study: Study, store: Store) -> StudyResult:
+    """Return what the store has of a study, for the seeds that the study names.
+
+    Raises:
+        UserError: the store has no run of it.
+    """
+    rows = {(row["arm"], row["seed"]): row for row in store.runs_of(study.name)}
+    wanted = [(arm, [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]) for arm in study.arms]
+    ids = list({row["run_id"] for _, found in wanted for row in found})
+    if not ids:
+        raise UserError(
+            f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
+        )
+    epochs = store.epochs_of(ids)
+    prepared = {key: open_prepared(store.data_folder / key) for key in _data_hashes(wanted)}
+    results: dict[str, RunResult] = {}
+    arms = []
+    for arm, found in wanted:
+        for row in found:
+            run_id = row["run_id"]
+            if run_id not in results:
+                results[run_id] = _run_result(row, epochs[run_id], prepared[row["data_hash"]], store)
+        arms.append(ArmResult(arm=arm, runs=tuple(_named(results[row["run_id"]], arm.name) for row in found)))
+    return StudyResult(
+        study=study,
+        arms=tuple(arms),
+        data=tuple(prepared.values()),
+        environments=tuple(store.environments(ids)),
+    )
+
+
+def best_runs(result: StudyResult) -> set[str]:
+    """Return the run of each arm with the highest validation AUROC; of equal ones, that with the lowest seed."""
+    ranked = [max(arm.done, key=lambda run: (run.metrics["val_auroc"], -run.seed)) for arm in result.arms if arm.done]
+    return {run.run_id for run in ranked}
+
+
+def _data_hashes(wanted: list[tuple[Arm, list[dict[str, Any]]]]) -> list[str]:
+    return list(dict.fromkeys(row["data_hash"] for _, rows in wanted for row in rows))
+
+
+def _named(run: RunResult, arm: str) -> RunResult:
+    return run if run.arm == arm else RunResult(**{**run.__dict__, "arm": arm})
+
+
+def _run_result(row: Mapping[str, Any], epochs: list[dict[str, Any]], data: PreparedSet, store: Store) -> RunResult:
+    done = row["state"] == State.DONE
+    logits = read_logits(store.root, row["run_id"]) if done else None
+    return RunResult(
+        arm=row["arm"],
+        seed=row["seed"],
+        run_id=row["run_id"],
+        state=State(row["state"]),
+        reason=row["reason"],
+        health={flag: bool(row[flag]) for flag in HEALTH} if done else {},
+        metrics=_metrics(row, epochs, data.labels, logits) if logits is not None else {},
+        epochs=epochs,
+        logits=logits,
+        data=data,
+        weights_hash=row["weights_hash"],
+    )
+
+
+def _metrics(
+    row: Mapping[str, Any], epochs: list[dict[str, Any]], labels: np.ndarray, logits: Logits
+) -> dict[str, float]:
+    last = epochs[-1]
+    of_cases = {name: metric(labels[logits.test_rows], logits.test) for name, metric in CASE_METRICS.items()}
+    of_val = {f"val_{name}": metric(labels[logits.val_rows], logits.val) for name, metric in CASE_METRICS.items()}
+    return {
+        **of_cases,
+        **of_val,
+        "train_loss": last["train_loss"],
+        "train_accuracy": last["train_accuracy"],
+        "val_loss": last["val_loss"],
+        "lowest_train_loss": min(epoch["train_loss"] for epoch in epochs),
+        "seconds": row["seconds"],
+    }

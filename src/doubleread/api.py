@@ -1,0 +1,149 @@
+"""The Python interface: load a study, run it, look at what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from doubleread.analysis import StudyResult, analyse
+from doubleread.errors import UserError
+from doubleread.report import (
+    arms_figure,
+    arms_table,
+    curves_figure,
+    curves_table,
+    logits_table,
+    runs_table,
+    save_figures,
+    write_page,
+    write_tables,
+)
+from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, study_of, train_study
+from doubleread.store import open_store
+from doubleread.study import BUILT_IN, Study, load_study
+
+__all__ = ["Results", "find_study", "load_study", "open_results", "run", "train"]
+
+
+class Results:
+    """What a store has of a study: tables as pandas DataFrames, figures, the report."""
+
+    def __init__(self, result: StudyResult, counts: Counts | None = None) -> None:
+        self.result = result
+        self.counts = counts
+
+    @property
+    def study(self) -> Study:
+        """The study that this is the result of."""
+        return self.result.study
+
+    def arms(self) -> pd.DataFrame:
+        """Return a row for each arm and metric: mean, SD, the reported number, each seed's value."""
+        return arms_table(self.result)
+
+    def runs(self) -> pd.DataFrame:
+        """Return a row for each arm and seed: state, health, every metric."""
+        return runs_table(self.result)
+
+    def curves(self) -> pd.DataFrame:
+        """Return a row for each arm, seed and epoch."""
+        return curves_table(self.result)
+
+    def logits(self) -> pd.DataFrame:
+        """Return a row for each arm, seed and validation or test case."""
+        return logits_table(self.result)
+
+    def plot_curves(self, experiment: str) -> Figure:
+        """Return accuracy and loss by epoch of an experiment's arms.
+
+        Raises:
+            UserError: the study has no experiment of that name.
+        """
+        for candidate in self.study.experiments:
+            if candidate.name == experiment:
+                return curves_figure(self.result, candidate)
+        names = ", ".join(e.name for e in self.study.experiments)
+        raise UserError("experiment", f'no experiment "{experiment}"', f"expected one of {names}")
+
+    def plot_arms(self, metric: str = "accuracy") -> Figure:
+        """Return every arm's test metric, each seed a dot, beside the reported number."""
+        return arms_figure(self.result, metric)
+
+    def save_report(self, path: str | Path) -> Path:
+        """Write the report as one HTML file and return its path."""
+        write_page([self.result], Path(path))
+        return Path(path)
+
+    def save_tables(self, folder: str | Path) -> list[Path]:
+        """Write every table as CSV and JSON and return the files."""
+        return write_tables(self.result, Path(folder))
+
+    def save_figures(self, folder: str | Path) -> list[Path]:
+        """Write every figure as PNG, SVG and PDF and return the files."""
+        return save_figures(self.result, Path(folder))
+
+
+def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Return a study: a file, else one that the store knows by that name, else a built-in one.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if Path(name).is_file():
+        return load_study(name, overrides=overrides)
+    try:
+        with open_store(Path(store)) as opened:
+            document = opened.study_document(str(name))
+    except UserError:
+        document = None
+    if document is not None:
+        return study_of(document, overrides)
+    if str(name) not in BUILT_IN:
+        raise UserError(
+            str(name),
+            "no such study",
+            f"expected a file, a study in {store}, or one of {', '.join(BUILT_IN)}",
+            "check the path",
+        )
+    return load_study(name, overrides=overrides)
+
+
+def train(study: Study, store: str | Path, *, workers: int | None = None, show: Show) -> tuple[Counts, list[str]]:
+    """Prepare and train a study; return how it stands, and remarks about the data."""
+    with open_store(Path(store), write=True) as opened:
+        prepared = prepare_study(study, opened.data_folder, show)
+        counts = train_study(prepared, opened, workers=workers, show=show)
+        return counts, [remark for data in prepared.sets.values() for remark in data.remarks()]
+
+
+def run(study: Study, *, store: str | Path = "runs", workers: int | None = None, progress: bool = True) -> Results:
+    """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
+
+    Raises:
+        UserError: the study's images do not fit it, or the store cannot be used.
+        KeyboardInterrupt: it was stopped; what had finished is kept, and the same call goes on.
+    """
+    if progress:
+        with Progress(Console(stderr=True), study.name) as show:
+            counts, _ = train(study, store, workers=workers, show=show)
+    else:
+        counts, _ = train(study, store, workers=workers, show=Silent())
+    if not counts.finished:
+        raise KeyboardInterrupt
+    return open_results(study, store=store, counts=counts)
+
+
+def open_results(study: Study | str, *, store: str | Path = "runs", counts: Counts | None = None) -> Results:
+    """Return what a store has of a study, without training.
+
+    Raises:
+        UserError: the store has nothing of it.
+    """
+    found = study if isinstance(study, Study) else find_study(study, store)
+    with open_store(Path(store)) as opened:
+        return Results(analyse(found, opened), counts)

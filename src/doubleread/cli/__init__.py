@@ -1,0 +1,193 @@
+"""The command line: parse, call, print. Each command's module is loaded when the command is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from doubleread import __version__
+from doubleread.errors import UserError, WorkFailed
+
+app = typer.Typer(
+    name="doubleread",
+    help="Did that training choice really help? Controlled comparison of image classifiers, for research and teaching.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Make or look at images.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study in the store.")]
+StoreOption = Annotated[Path, typer.Option("--store", help="The folder of studies and runs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study, by its dotted path.")
+]
+DataOption = Annotated[str | None, typer.Option("--data", metavar="PATH", help="Images to use instead of the study's.")]
+SeedsOption = Annotated[int | None, typer.Option("--seeds", metavar="N", help="Train and report seeds 0 to N-1.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", metavar="N", min=1, help="Runs at once; one for each core by default.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"doubleread {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def reproduce(
+    which: Annotated[str, typer.Argument(metavar="[a|b|all]", help="Report a, report b, or both.")] = "all",
+    data: DataOption = None,
+    seeds: SeedsOption = None,
+    workers: WorkersOption = None,
+    store: StoreOption = Path("runs"),
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Where the report goes.")] = None,
+    settings: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Reproduce the two course reports, on the built-in phantom or on real images with --data."""
+    from doubleread.cli.train import reproduce_command
+
+    reproduce_command(which, data, seeds, workers, store, html, settings, as_json)
+
+
+@app.command()
+def run(
+    study: StudyName,
+    data: DataOption = None,
+    seeds: SeedsOption = None,
+    workers: WorkersOption = None,
+    store: StoreOption = Path("runs"),
+    settings: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Train what the store does not have yet of a study."""
+    from doubleread.cli.train import run_command
+
+    run_command(study, data, seeds, workers, store, settings, as_json)
+
+
+@app.command()
+def check(
+    study: StudyName,
+    data: DataOption = None,
+    seeds: SeedsOption = None,
+    workers: WorkersOption = None,
+    store: StoreOption = Path("runs"),
+    settings: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Read every image, look for leaks between splits, and print the plan; nothing is trained."""
+    from doubleread.cli.check import check_command
+
+    check_command(study, data, seeds, workers, store, settings, as_json)
+
+
+@app.command()
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
+    ] = None,
+    store: StoreOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show the states of runs, and the time left of those under way."""
+    from doubleread.cli.status import status_command
+
+    status_command(study, store, as_json)
+
+
+@app.command()
+def report(
+    study: StudyName,
+    seeds: SeedsOption = None,
+    store: StoreOption = Path("runs"),
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report to FILE.")] = None,
+    figures: Annotated[Path | None, typer.Option("--figures", metavar="DIR", help="Write PNG, SVG and PDF.")] = None,
+    tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV and JSON.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the tables of a study, and write its report, figures and tables."""
+    from doubleread.cli.report import report_command
+
+    report_command(study, seeds, store, html, figures, tables, as_json)
+
+
+@app.command()
+def prune(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
+    ] = None,
+    keep: Annotated[str, typer.Option("--keep", metavar="best|none", help="Which weights stay, of each arm.")] = "best",
+    store: StoreOption = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove stored weights to free space; every number, logit and report stays."""
+    from doubleread.cli.prune import prune_command
+
+    prune_command(study, keep, store, dry_run, as_json)
+
+
+@app.command()
+def new(
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="The images; the phantom by default.")] = "phantom",
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The study file to write.")] = Path("study.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a commented study file for the images at PATH."""
+    from doubleread.cli.new import new_command
+
+    new_command(path, out, as_json)
+
+
+@data_app.command("phantom")
+def data_phantom(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist or is empty.")],
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KNOB=VALUE", help="A knob of the phantom, such as contrast=0.5.")
+    ] = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Write the synthetic chest films as PNG files."""
+    from doubleread.cli.data import phantom_command
+
+    phantom_command(folder, settings, as_json)
+
+
+@data_app.command("describe")
+def data_describe(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Images, or phantom.")], as_json: JsonOption = False
+) -> None:
+    """Read every image at PATH and say what is there."""
+    from doubleread.cli.data import describe_command
+
+    describe_command(path, as_json)
+
+
+def main() -> None:
+    """Run the program; bad input exits with 2, failed work with 1."""
+    try:
+        app()
+    except (UserError, WorkFailed) as error:
+        print(f"doubleread: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(1)

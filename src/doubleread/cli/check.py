@@ -1,0 +1,162 @@
+"""`check`: read the images, look for leaks, print the plan."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from rich.text import Text
+
+from doubleread.api import find_study
+from doubleread.cli.show import err, out, overrides, print_json
+from doubleread.dataset import PreparedSet
+from doubleread.errors import UserError
+from doubleread.nouns import State
+from doubleread.runner import Prepared, Progress, in_words, prepare_study
+from doubleread.store import open_store
+from doubleread.study import Arm, Study
+from doubleread.training import Cost, measure
+
+
+def check_command(
+    name: str,
+    data: str | None,
+    seeds: int | None,
+    workers: int | None,
+    store: Path,
+    settings: list[str],
+    as_json: bool,
+) -> None:
+    """Print what `run` would do."""
+    study = find_study(name, store, overrides(settings, data, seeds))
+    with _cache(store) as cache, Progress(err(), study.name) as show:
+        prepared = prepare_study(study, cache, show)
+        plan = _plan(study, prepared, _stored(store, prepared), workers or os.cpu_count() or 1)
+    if as_json:
+        print_json(plan)
+    else:
+        _print(study, prepared, plan)
+
+
+@contextmanager
+def _cache(store: Path) -> Iterator[Path]:
+    """Use the store's prepared sets where there is a store; otherwise leave nothing behind."""
+    if (store / "data").is_dir():
+        yield store / "data"
+        return
+    with tempfile.TemporaryDirectory(prefix="doubleread-") as folder:
+        yield Path(folder)
+
+
+def _stored(store: Path, prepared: Prepared) -> dict[str, State]:
+    try:
+        with open_store(store) as opened:
+            return opened.states([run.run_id for run in prepared.plan.runs])
+    except UserError:
+        return {}
+
+
+def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: int) -> dict[str, Any]:
+    runs = prepared.plan.runs
+    missing = [run for run in runs if states.get(run.run_id) not in (State.DONE, State.DIVERGED)]
+    torch.set_num_threads(1)
+    costs: dict[str, Cost] = {}
+    seconds = size = 0.0
+    for run in missing:
+        data = prepared.sets[run.data_hash]
+        key = f"{run.recipe.model}{run.recipe.loss}{run.recipe.batch_size}{run.data_hash}"
+        if key not in costs:
+            costs[key] = measure(run.recipe, run.intensity, data.run_data(run.seed))
+        steps = -(-len(data.rows("train")) // run.recipe.batch_size)
+        seconds += run.recipe.epochs * steps * costs[key].step_seconds
+        size += costs[key].weight_bytes if study.keep_weights == "all" else 0
+    return {
+        "study": study.name,
+        "arms": [_arm(arm) for arm in study.arms],
+        "seeds": list(study.seeds),
+        "runs": {"planned": len(runs), "there": len(runs) - len(missing), "to_train": len(missing)},
+        "workers": workers,
+        "seconds": seconds / workers,
+        "bytes": size + sum(_bytes(data) for data in prepared.sets.values()),
+        "data": [_data(data) for data in prepared.sets.values()],
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    data = arm.data.model_dump(mode="json", exclude={"source"})
+    return {
+        "experiment": arm.experiment,
+        "arm": arm.name,
+        "levels": arm.levels,
+        "recipe": arm.recipe.complete(),
+        "data": data,
+    }
+
+
+def _data(data: PreparedSet) -> dict[str, Any]:
+    return {
+        "source": data.meta["source"],
+        "kind": data.meta["kind"],
+        "hash": data.data_hash,
+        "listed": data.meta["listed"],
+        "unreadable": data.meta["unreadable"],
+        "subject_rule": data.meta["subject_rule"],
+        "counts": data.counts(),
+        "audit": data.meta["audit"],
+        "remarks": data.remarks(),
+    }
+
+
+def _bytes(data: PreparedSet) -> int:
+    return int(data.images.nbytes)
+
+
+def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
+    console = out()
+    console.print(f"{study.name}: {study.question}\n", markup=False)
+    for data in prepared.sets.values():
+        console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", markup=False)
+        console.print(_counts(data))
+        for remark in data.remarks():
+            console.print(f"  {remark}", markup=False)
+    console.print()
+    for experiment in study.experiments:
+        console.print(f"{experiment.title}", markup=False, style="bold")
+        for arm in experiment.arms:
+            console.print(f"  {arm.label}: {_settings(arm)}", markup=False)
+    runs = plan["runs"]
+    console.print(
+        f"\n{len(study.arms)} arms × {len(study.seeds)} seeds: {runs['planned']} different runs,"
+        f" {runs['there']} of them trained already, {runs['to_train']} to train"
+    )
+    console.print(
+        f"about {in_words(plan['seconds'])} with {plan['workers']} at once,"
+        f" {plan['bytes'] / 2**20:,.0f} MiB on the disk"
+    )
+
+
+def _counts(data: PreparedSet) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    for column in ("split", "class", "cases", "subjects"):
+        table.add_column(column, justify="right" if column in ("cases", "subjects") else "left")
+    for row in data.counts():
+        table.add_row(row["split"], Text(row["class"]), f"{row['cases']:,}", f"{row['subjects']:,}")
+    return table
+
+
+def _settings(arm: Arm) -> str:
+    """Return every setting of an arm, defaults too: what the file leaves out is not hidden."""
+    parts = []
+    for key, value in arm.recipe.complete().items():
+        if isinstance(value, dict):
+            options = ", ".join(f"{k} {v}" for k, v in value.items() if k != "name")
+            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
+        else:
+            parts.append(f"{key} {value}")
+    return "; ".join([*parts, f"pixels {arm.data.intensity}"])

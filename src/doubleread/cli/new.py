@@ -1,0 +1,107 @@
+"""`new`: a commented study file for the images at a path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from doubleread.cli.show import out, print_json
+from doubleread.dataset import look_for_sizes, rules_that_fit
+from doubleread.errors import UserError
+from doubleread.files import write_text
+from doubleread.images import open_source
+from doubleread.nouns import Source
+from doubleread.study import load_study
+
+POSITIVE_WORDS = ("pneumonia", "positive", "abnormal", "malignant", "disease", "sick", "case", "1")
+LARGEST = 256
+
+TEMPLATE = """\
+# A study: what is compared, on which images, with how many seeds.
+# doubleread check {file}    reads every image and prints the plan
+# doubleread run {file}      trains what is missing
+study: {name}
+question: Does the loss or the batch size change what a small perceptron learns from these images?
+data:
+  source: {source}
+  positive: {positive}                # the class that counts as 1; the other is {negative}
+  image_size: {size}                 # pixels; every image is made square, with antialiasing
+  intensity: unit                # raw 0–255 | unit 0–1 | standard (mean and SD of the training pixels)
+{split}
+{subject}
+base:                            # the recipe that the arms share
+  model: {{name: mlp, hidden: [64, 64]}}
+  loss: bce                      # bce | ce
+  optimizer: {{name: adam, lr: 1e-3}}    # adam | adamw | sgd
+  schedule: {{name: cosine}}       # constant | step | cosine | exponential | onecycle
+  batch_size: 32
+  epochs: 30
+seeds: 10                        # seeds 0 to 9, the same for every arm
+experiments:                     # each varies its own factors; several factors give the full grid
+  loss:
+    factors:
+      loss: [bce, ce]
+  batch:
+    factors:
+      batch_size: [8, 32, 128]
+"""
+
+
+def new_command(path: str, out_file: Path, as_json: bool) -> None:
+    """Write the file, and check that it can be read back."""
+    if out_file.exists():
+        raise UserError(f"--out {out_file}", "it exists", "expected a new file", "give another name")
+    source = open_source(path, place=path)
+    write_text(out_file, study_text(source, path, out_file.name))
+    try:
+        study = load_study(out_file)
+    except UserError:
+        out_file.unlink()
+        raise
+    if as_json:
+        print_json({"file": str(out_file), "study": study.name})
+    else:
+        out().print(f"wrote {out_file}\nnext: doubleread check {out_file}", markup=False)
+
+
+def study_text(source: Source, path: str, file: str) -> str:
+    """Return the study file for a source.
+
+    Raises:
+        UserError: the source has not two classes.
+    """
+    names = sorted({item.class_name for item in source.items})
+    if len(names) != 2:
+        raise UserError(path, f"{len(names)} classes, {', '.join(names[:8])}", "expected two classes")
+    positive = next((n for word in POSITIVE_WORDS for n in names if n.lower() == word), names[1])
+    located = path if path == "phantom" else str(Path(path).expanduser().resolve())
+    return TEMPLATE.format(
+        file=file,
+        name="my-study",
+        source=json.dumps(located, ensure_ascii=False) if located != "phantom" else located,
+        positive=json.dumps(positive, ensure_ascii=False),
+        negative=next(n for n in names if n != positive),
+        size=min(LARGEST, max(4, look_for_sizes(source))),
+        split=_split(source),
+        subject=_subject(source),
+    )
+
+
+def _split(source: Source) -> str:
+    parts = {item.part for item in source.items}
+    by = "subject" if _subject_rule(source) else "case"
+    if parts == {"train", "val", "test"}:
+        return "  split: given                   # the source's own; or {val: 0.2, by: case, seed: 0}"
+    own = "" if "test" in parts else "test: 0.2, "
+    return f"  split: {{val: 0.2, {own}by: {by}, seed: 0}}    # by: subject keeps all images of a subject together"
+
+
+def _subject(source: Source) -> str:
+    rule = _subject_rule(source)
+    if rule:
+        return f"  subject: {rule}               # the rule that finds the subject of an image"
+    return "  subject: case                  # every image its own subject; or a regular expression on the file name"
+
+
+def _subject_rule(source: Source) -> str | None:
+    return next((rule for rule in rules_that_fit(source.items) if rule != "case"), None)

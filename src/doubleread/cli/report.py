@@ -1,0 +1,37 @@
+"""`report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from doubleread.api import find_study, open_results
+from doubleread.cli.show import err, out, overrides, print_arms, print_json
+from doubleread.report import arms_json, save_figures, words, write_page, write_tables
+
+
+def report_command(
+    name: str,
+    seeds: int | None,
+    store: Path,
+    html: Path | None,
+    figures: Path | None,
+    tables: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the tables of a study; write what is asked for."""
+    result = open_results(find_study(name, store, overrides([], None, seeds)), store=store).result
+    written = []
+    if html is not None:
+        write_page([result], html)
+        written.append(html)
+    if figures is not None:
+        written += save_figures(result, figures)
+    if tables is not None:
+        written += write_tables(result, tables)
+    if as_json:
+        print_json({"study": result.study.name, "arms": arms_json(result)})
+        return
+    print_arms(out(), result)
+    out().print(words.INTENDED_USE)
+    for path in written:
+        err().print(f"wrote {path}", markup=False, soft_wrap=True)

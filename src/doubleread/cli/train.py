@@ -1,0 +1,117 @@
+"""`run` and `reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from doubleread.analysis import StudyResult
+from doubleread.api import find_study, open_results, train
+from doubleread.cli.show import err, out, overrides, print_arms, print_json
+from doubleread.errors import UserError, WorkFailed
+from doubleread.report import save_figures, words, write_page, write_tables
+from doubleread.runner import Counts, Progress
+from doubleread.study import Study, load_study
+
+REPORTS = {"a": ("report-a",), "b": ("report-b",), "all": ("report-a", "report-b")}
+
+
+def run_command(
+    name: str,
+    data: str | None,
+    seeds: int | None,
+    workers: int | None,
+    store: Path,
+    settings: list[str],
+    as_json: bool,
+) -> None:
+    """Train a study, print its tables."""
+    study = find_study(name, store, overrides(settings, data, seeds))
+    counts = _train(study, store, workers)
+    if as_json:
+        print_json(_summary(study, store, None, counts))
+    elif counts.done:
+        print_arms(out(), open_results(study, store=store).result)
+        out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
+    _end(counts)
+
+
+def reproduce_command(
+    which: str,
+    data: str | None,
+    seeds: int | None,
+    workers: int | None,
+    store: Path,
+    html: Path | None,
+    settings: list[str],
+    as_json: bool,
+) -> None:
+    """Train the studies of the reports, write tables, figures and one report of them."""
+    if which not in REPORTS:
+        raise UserError("reproduce", f'got "{which}"', "expected a, b or all")
+    changed = overrides(settings, data, seeds)
+    # all of them are read before anything trains: a mistake in the second must not wait for the first
+    studies = [load_study(name, overrides=changed) for name in REPORTS[which]]
+    page = html or store / "reports" / ("report-a-and-b.html" if which == "all" else f"report-{which}.html")
+    results: list[StudyResult] = []
+    summaries: list[dict[str, Any]] = []
+    every: list[Counts] = []
+    for study in studies:
+        if study.data.source == "phantom":
+            err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
+        counts = _train(study, store, workers)
+        every.append(counts)
+        summaries.append(_summary(study, store, page, counts))
+        if not counts.finished:
+            _end(counts)
+        results.append(open_results(study, store=store).result)
+    _write(results, store, page)
+    if as_json:
+        print_json(summaries if which == "all" else summaries[0])
+    else:
+        for result, counts in zip(results, every, strict=True):
+            out().print(f"{result.study.name}: {_counted(counts)}\n", markup=False)
+            print_arms(out(), result)
+        out().print(f"{words.INTENDED_USE}\nreport: {page}", markup=False)
+    for counts in every:
+        _end(counts)
+
+
+def _train(study: Study, store: Path, workers: int | None) -> Counts:
+    with Progress(err(), study.name) as show:
+        counts, remarks = train(study, store, workers=workers, show=show)
+    for remark in remarks:
+        err().print(f"{study.name}: {remark}", markup=False)
+    return counts
+
+
+def _write(results: list[StudyResult], store: Path, page: Path) -> None:
+    for result in results:
+        folder = store / "reports" / result.study.name
+        write_tables(result, folder / "tables")
+        save_figures(result, folder / "figures")
+    write_page(results, page)
+
+
+def _summary(study: Study, store: Path, page: Path | None, counts: Counts) -> dict[str, Any]:
+    report = str(page) if page is not None else None
+    return {"study": study.name, "store": str(store), "report": report, "runs": counts.as_dict()}
+
+
+def _counted(counts: Counts) -> str:
+    parts = [f"{counts.done} of {counts.planned} runs done", f"{counts.reused} of them were there before"]
+    parts += [f"{n} {what}" for what, n in (("diverged", counts.diverged), ("failed", counts.failed)) if n]
+    return ", ".join(parts)
+
+
+def _end(counts: Counts) -> None:
+    """Leave with 1 where work is missing; a diverged run is a result."""
+    if not counts.finished:
+        raise WorkFailed(
+            f"interrupted with {counts.done} of {counts.planned} runs done; the same command goes on from here"
+        )
+    if counts.failed:
+        raise WorkFailed(
+            f"{counts.failed} of {counts.planned} runs failed; doubleread status shows why,"
+            " the same command tries again"
+        )

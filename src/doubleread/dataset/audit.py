@@ -1,0 +1,78 @@
+"""What is known to leak between splits: the same image twice, the same subject on both sides."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from doubleread.dataset.prepared import Case
+from doubleread.errors import UserError
+from doubleread.recipe.data import DataSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """Findings over the cases of a prepared set.
+
+    `duplicates` lists groups of byte-identical images, `shared_subjects` subjects in more than one split with the
+    number of images in each; `*_across` counts the groups that reach over two splits.
+    """
+
+    duplicates: list[dict[str, Any]]
+    duplicates_across: int
+    shared_subjects: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the findings for JSON."""
+        return asdict(self)
+
+
+def audit(cases: Sequence[Case]) -> Audit:
+    """Return what leaks between the splits of `cases`, exact matches only."""
+    duplicates = [
+        {"cases": [case.case for case in group], "splits": _in_order(case.split for case in group)}
+        for group in _groups(cases, "digest")
+        if len(group) > 1
+    ]
+    shared = [
+        {"subject": group[0].subject, "splits": {split: sum(c.split == split for c in group) for split in splits}}
+        for group in _groups(cases, "subject")
+        if len(splits := _in_order(case.split for case in group)) > 1
+    ]
+    across = sum(len(group["splits"]) > 1 for group in duplicates)
+    return Audit(duplicates=duplicates, duplicates_across=across, shared_subjects=shared)
+
+
+def refuse_leaks(found: Audit, data: DataSpec) -> None:
+    """Stop on a known leak that the study does not allow.
+
+    Raises:
+        UserError: images or subjects are in two splits and `allow_leakage` is not given.
+    """
+    if data.allow_leakage is not None or not (found.duplicates_across or found.shared_subjects):
+        return
+    leaks = []
+    if found.shared_subjects:
+        leaks.append(f"{len(found.shared_subjects):,} subjects have images in two splits")
+    if found.duplicates_across:
+        leaks.append(f"{found.duplicates_across:,} images stand byte for byte in two splits")
+    raise UserError(
+        "data.split",
+        " and ".join(leaks),
+        "",
+        'split by: subject and remove the copies, or state why it is allowed with allow_leakage: "why"',
+    )
+
+
+def _groups(cases: Sequence[Case], key: str) -> Iterable[list[Case]]:
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[getattr(case, key)].append(case)
+    return groups.values()
+
+
+def _in_order(splits: Iterable[str]) -> list[str]:
+    present = set(splits)
+    return [split for split in ("train", "val", "test") if split in present]

@@ -1,0 +1,275 @@
+"""From a source to a prepared set: check every image, select, resize, write once, find again by content."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from doubleread.dataset.audit import audit, refuse_leaks
+from doubleread.dataset.prepared import IMAGES, META, Case, PreparedSet, open_prepared, write_cases
+from doubleread.dataset.reading import Look, Progress, digest_all, look_at, no_progress
+from doubleread.dataset.select import Selection, select
+from doubleread.errors import UnreadableImage, UserError
+from doubleread.files import fsync_folder, hash_of, move_folder, read_text, write_json
+from doubleread.nouns import Source
+from doubleread.recipe.data import DataSpec, DrawnSplit
+
+PREPARATION = 1
+"""Raised when the same images would be prepared otherwise than before."""
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What reading one image showed: its size and mean grey value, or why it cannot be used."""
+
+    height: int
+    width: int
+    mean: float
+    reason: str | None
+
+
+def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no_progress) -> PreparedSet:
+    """Return the prepared set for `data`, from `cache` if it is there.
+
+    Every image of the source is read and checked the first time its content is seen. A second call on the same
+    content only hashes the files.
+
+    Raises:
+        UserError: images cannot be used and `skip_unreadable` is not set; classes, parts or counts do not fit; a
+            known leak is not allowed.
+    """
+    digests = digest_all(source, progress)
+    source_hash = _source_hash(source, digests)
+    record = cache / "checked" / f"{source_hash}.json"
+    checked = _load_checked(record)
+    if checked is None:
+        return _first_time(source, data, cache, digests, record, progress)
+    usable = _usable(source, data, checked)
+    selection = select(source.items, data, usable)
+    return _found_or_written(source, data, cache, digests, selection, checked, progress)
+
+
+def check_source(source: Source, progress: Progress = no_progress) -> list[Checked]:
+    """Read every image of a source and return what each showed, in the source's order."""
+    digests = digest_all(source, progress)
+    looks = look_at(source, range(len(source.items)), frozenset(), 4, lambda _index, _pixels: None, progress)
+    return [_checked(digest, looks[index]) for index, digest in enumerate(digests)]
+
+
+def look_for_sizes(source: Source) -> int:
+    """Return the median of the longer side of up to 20 images that can be read, evenly spaced over the source.
+
+    Raises:
+        UserError: none of them can be read.
+    """
+    chosen = np.linspace(0, len(source.items) - 1, min(20, len(source.items))).round().astype(int).tolist()
+    looks = look_at(source, chosen, frozenset(), 4, lambda _index, _pixels: None)
+    sides = [max(look.height, look.width) for look in looks.values() if isinstance(look, Look)]
+    if not sides:
+        raise UserError(
+            source.location, "none of its images can be read", next_step="doubleread data describe tells why"
+        )
+    return int(np.median(sides))
+
+
+def _first_time(
+    source: Source,
+    data: DataSpec,
+    cache: Path,
+    digests: Sequence[str | UnreadableImage],
+    record: Path,
+    progress: Progress,
+) -> PreparedSet:
+    """Check everything, and resize what will be used in the same reading."""
+    # files whose very bytes cannot be had are known already; the rest is taken to be good until it is read
+    hopeful = [index for index, digest in enumerate(digests) if isinstance(digest, str)]
+    selection = select(source.items, data, hopeful) if len(hopeful) == len(digests) else None
+    wanted = selection.indices if selection is not None else np.array([], dtype=np.int64)
+    with _Draft(cache, len(wanted), data.image_size) as draft:
+        row_of = {int(index): row for row, index in enumerate(wanted)}
+        looks = look_at(
+            source,
+            range(len(digests)),
+            frozenset(row_of),
+            data.image_size,
+            lambda index, pixels: draft.put(row_of[index], pixels),
+            progress,
+        )
+        checked = {item.case: _checked(digests[i], looks[i]) for i, item in enumerate(source.items)}
+        write_json(record, {case: [c.height, c.width, c.mean, c.reason] for case, c in checked.items()})
+        usable = _usable(source, data, checked)
+        if selection is not None and len(usable) == len(digests):
+            return _finish(draft, source, data, cache, digests, selection, checked)
+    selection = select(source.items, data, usable)
+    return _found_or_written(source, data, cache, digests, selection, checked, progress)
+
+
+def _found_or_written(
+    source: Source,
+    data: DataSpec,
+    cache: Path,
+    digests: Sequence[str | UnreadableImage],
+    selection: Selection,
+    checked: Mapping[str, Checked],
+    progress: Progress,
+) -> PreparedSet:
+    cases = _cases(source, digests, selection, checked)
+    folder = cache / _data_hash(cases, data)
+    if (folder / META).is_file():
+        refuse_leaks(audit(cases), data)
+        return open_prepared(folder)
+    with _Draft(cache, len(cases), data.image_size) as draft:
+        row_of = {int(index): row for row, index in enumerate(selection.indices)}
+        look_at(
+            source,
+            selection.indices.tolist(),
+            frozenset(row_of),
+            data.image_size,
+            lambda index, pixels: draft.put(row_of[index], pixels),
+            progress,
+        )
+        return _finish(draft, source, data, cache, digests, selection, checked)
+
+
+def _finish(
+    draft: _Draft,
+    source: Source,
+    data: DataSpec,
+    cache: Path,
+    digests: Sequence[str | UnreadableImage],
+    selection: Selection,
+    checked: Mapping[str, Checked],
+) -> PreparedSet:
+    cases = _cases(source, digests, selection, checked)
+    found = audit(cases)
+    refuse_leaks(found, data)
+    per_seed = isinstance(data.split, DrawnSplit) and data.split.resample == "per_seed"
+    meta: dict[str, Any] = {
+        "source": source.location,
+        "kind": source.kind,
+        "classes": list(selection.classes),
+        "image_size": data.image_size,
+        "subject_rule": selection.rule,
+        "subject_rules_rejected": list(selection.rejected),
+        "settings": data.preparation(),
+        "split_per_seed": data.model_dump(mode="json")["split"] if per_seed else None,
+        "listed": len(source.items),
+        "unreadable": [[case, c.reason] for case, c in checked.items() if c.reason is not None],
+        "audit": found.as_dict(),
+    }
+    return draft.keep(cache / _data_hash(cases, data), cases, meta)
+
+
+class _Draft:
+    """A prepared set being written, in a folder of its own that vanishes unless it is kept."""
+
+    def __init__(self, cache: Path, n: int, size: int) -> None:
+        self._folder = cache / f".draft-{secrets.token_hex(4)}"
+        self._shape = (n, size, size)
+
+    def __enter__(self) -> _Draft:
+        self._folder.mkdir(parents=True)
+        shape = (max(self._shape[0], 1), *self._shape[1:])
+        self._array = np.lib.format.open_memmap(self._folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+        return self
+
+    def put(self, row: int, pixels: np.ndarray) -> None:
+        self._array[row] = pixels
+
+    def keep(self, folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> PreparedSet:
+        self._array.flush()
+        with (self._folder / IMAGES).open("rb+") as handle:
+            os.fsync(handle.fileno())
+        write_cases(self._folder, cases, meta)
+        if not folder.exists():
+            move_folder(self._folder, folder)
+        fsync_folder(folder.parent)
+        return open_prepared(folder)
+
+    def __exit__(self, *_error: object) -> None:
+        del self._array
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _cases(
+    source: Source,
+    digests: Sequence[str | UnreadableImage],
+    selection: Selection,
+    checked: Mapping[str, Checked],
+) -> list[Case]:
+    cases = []
+    for row, index in enumerate(selection.indices):
+        item, digest = source.items[index], digests[index]
+        assert isinstance(digest, str), "only items with a digest are selected"
+        seen = checked[item.case]
+        cases.append(
+            Case(
+                case=item.case,
+                subject=selection.subjects[row],
+                class_name=item.class_name,
+                label=int(selection.labels[row]),
+                split=selection.splits[row],
+                digest=digest,
+                height=seen.height,
+                width=seen.width,
+            )
+        )
+    return cases
+
+
+def _data_hash(cases: Sequence[Case], data: DataSpec) -> str:
+    """Return the identity of a prepared set: what is in it, not how it was asked for or where it came from."""
+    per_seed = isinstance(data.split, DrawnSplit) and data.split.resample == "per_seed"
+    content = {
+        "preparation": PREPARATION,
+        "image_size": data.image_size,
+        "cases": [[c.case, c.subject, c.label, c.split, c.digest] for c in cases],
+    }
+    if per_seed:
+        content["split_per_seed"] = data.preparation()["split"]
+    return hash_of(content)[:20]
+
+
+def _source_hash(source: Source, digests: Sequence[str | UnreadableImage]) -> str:
+    listing = [
+        [item.case, item.class_name, item.part, item.subject, digest if isinstance(digest, str) else str(digest)]
+        for item, digest in zip(source.items, digests, strict=True)
+    ]
+    return hash_of([PREPARATION, source.kind, listing])[:20]
+
+
+def _checked(digest: str | UnreadableImage, look: Look | UnreadableImage) -> Checked:
+    if isinstance(look, Look) and isinstance(digest, str):
+        return Checked(look.height, look.width, look.mean, None)
+    return Checked(0, 0, 0.0, str(look if isinstance(look, UnreadableImage) else digest))
+
+
+def _load_checked(record: Path) -> dict[str, Checked] | None:
+    if not record.is_file():
+        return None
+    return {case: Checked(*seen) for case, seen in json.loads(read_text(record, limit=2**30)).items()}
+
+
+def _usable(source: Source, data: DataSpec, checked: Mapping[str, Checked]) -> list[int]:
+    """Return the items that can be used; stop on the others unless the study skips them."""
+    bad = [(item.case, checked[item.case].reason) for item in source.items if checked[item.case].reason is not None]
+    if bad and not data.skip_unreadable:
+        listed = "\n".join(f"  {case}: {reason}" for case, reason in bad[:SHOWN])
+        more = f"\n  and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+        raise UserError(
+            "data.source",
+            f"{len(bad):,} of {len(source.items):,} images cannot be used:\n{listed}{more}\n",
+            "mend or remove them",
+            "or --set data.skip_unreadable=true",
+        )
+    return [index for index, item in enumerate(source.items) if checked[item.case].reason is None]

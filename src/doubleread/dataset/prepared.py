@@ -1,0 +1,141 @@
+"""The prepared set: resized images in one memory-mapped array, and a table of its cases."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from doubleread.dataset.split import split_development
+from doubleread.errors import UserError
+from doubleread.files import read_text, write_json, write_text
+from doubleread.nouns import SPLITS, RunData, Split
+from doubleread.recipe.data import DrawnSplit
+
+IMAGES, CASES, META = "images.npy", "cases.csv", "meta.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One image of a prepared set; `label` is 1 for the positive class, `digest` the hash of its stored content."""
+
+    case: str
+    subject: str
+    class_name: str
+    label: int
+    split: Split
+    digest: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedSet:
+    """Images and cases as they are trained on, in `folder`; row i of the array is `cases[i]`.
+
+    `meta` holds what the report says about the data: source, classes, sizes, rule for subjects, what was left out,
+    what the audit found.
+    """
+
+    folder: Path
+    data_hash: str
+    cases: tuple[Case, ...]
+    meta: dict[str, Any]
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The pixels, shape (N, size, size), uint8, memory-mapped; writing to them changes no file."""
+        # copy-on-write: torch refuses to wrap memory that is read-only, and nobody writes
+        return np.load(self.folder / IMAGES, mmap_mode="c")
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The negative and the positive class."""
+        negative, positive = self.meta["classes"]
+        return negative, positive
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels, shape (N,), int64."""
+        return np.array([case.label for case in self.cases], dtype=np.int64)
+
+    def rows(self, split: Split) -> np.ndarray:
+        """Return the rows of a split as drawn once, int64."""
+        return np.flatnonzero([case.split == split for case in self.cases])
+
+    def run_data(self, seed: int) -> RunData:
+        """Return what a run of `seed` sees; the seed matters only where the split is drawn for each."""
+        train, val = self.rows("train"), self.rows("val")
+        if (drawn := self.meta["split_per_seed"]) is not None:
+            subjects = np.array([case.subject for case in self.cases])
+            rows = np.sort(np.concatenate([train, val]))
+            train, val = split_development(self.labels, subjects, rows, DrawnSplit(**drawn), seed)
+        return RunData(images=self.images, labels=self.labels, train=train, val=val, test=self.rows("test"))
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Return cases and subjects of each split and class, in the order of `SPLITS`."""
+        cases = Counter((case.split, case.class_name) for case in self.cases)
+        subjects = Counter((s, c) for s, c, _ in {(case.split, case.class_name, case.subject) for case in self.cases})
+        return [
+            {"split": split, "class": name, "cases": cases[split, name], "subjects": subjects[split, name]}
+            for split in SPLITS
+            for name in self.classes
+        ]
+
+    def remarks(self) -> list[str]:
+        """Return what a user should know about the data before believing a number, a sentence each."""
+        audit, skipped = self.meta["audit"], len(self.meta["unreadable"])
+        found = [*self.meta["subject_rules_rejected"]]
+        if found:
+            found = [f"subjects: the rule “{self.meta['subject_rule']}” is used, because " + "; ".join(found)]
+        if skipped:
+            found.append(f"{skipped:,} of {self.meta['listed']:,} images cannot be used and are skipped")
+        if across := audit["duplicates_across"]:
+            found.append(f"{across:,} groups of byte-identical images reach over two splits")
+        if shared := len(audit["shared_subjects"]):
+            found.append(f"{shared:,} subjects have images in more than one split")
+        return found
+
+
+def write_cases(folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> None:
+    """Write the table and the facts of a prepared set."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(Case)]
+    writer.writerow(names)
+    writer.writerows([getattr(case, name) for name in names] for case in cases)
+    write_text(folder / CASES, text.getvalue())
+    write_json(folder / META, meta)
+
+
+def open_prepared(folder: Path) -> PreparedSet:
+    """Return the prepared set in `folder`.
+
+    Raises:
+        UserError: it is missing or not whole.
+    """
+    if not (folder / META).is_file():
+        raise UserError(str(folder), "no prepared set here", next_step="run the study again to prepare it")
+    meta = json.loads(read_text(folder / META))
+    # csv over split lines: a case's name may hold a comma or a quote
+    rows = csv.DictReader(io.StringIO(read_text(folder / CASES, limit=2**30)))
+    cases = tuple(
+        Case(
+            **{
+                **row,
+                "label": int(row["label"]),
+                "height": int(row["height"]),
+                "width": int(row["width"]),
+            }
+        )
+        for row in rows
+    )
+    return PreparedSet(folder=folder, data_hash=folder.name, cases=cases, meta=meta)

@@ -1,0 +1,5 @@
+"""Where runs execute; each engine is a `concurrent.futures.Executor`."""
+
+from doubleread.engines.local import LocalExecutor, WorkerDied
+
+__all__ = ["LocalExecutor", "WorkerDied"]

@@ -1,0 +1,46 @@
+"""Errors that a user can mend: each says where, what was found, what is allowed, and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input; the command line prints it without a traceback and exits with 2.
+
+    `place` is a file, a path in the study file or an option; `found` what is there; `allowed` what may be;
+    `next_step` what to do. `str()` gives the whole message on one line, or more where `found` lists things.
+    """
+
+    exit_code = 2
+
+    def __init__(self, place: str, found: str, allowed: str = "", next_step: str = "") -> None:
+        self.place = place
+        self.found = found
+        self.allowed = allowed
+        self.next_step = next_step
+        super().__init__(self.message())
+
+    def message(self) -> str:
+        tail = "; ".join(part for part in (self.allowed, self.next_step) if part)
+        return f"{self.place}: {self.found}" + (f"; {tail}" if tail else "")
+
+
+class WorkFailed(Exception):
+    """The input was good but the work could not be finished; the command line exits with 1."""
+
+    exit_code = 1
+
+
+class UnreadableImage(Exception):
+    """One image cannot be used; the text is the reason. Collected by the dataset, never raised to the user."""
+
+
+def did_you_mean(got: str, allowed: Iterable[str]) -> str:
+    """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words."""
+    words = sorted(allowed)
+    close = difflib.get_close_matches(got, words, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "expected one of " + ", ".join(words)

@@ -1,0 +1,75 @@
+"""Readers of images, one a file, and finding out which of them a path needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.images.folder import FolderSource, looks_like_folder
+from doubleread.images.grey import resize_grey
+from doubleread.images.medmnist import MedmnistSource, looks_like_medmnist
+from doubleread.images.npy import NpySource, looks_like_npy
+from doubleread.images.phantom import PhantomSource, PhantomSpec, write_png
+from doubleread.nouns import Source
+
+__all__ = ["READERS", "PhantomSource", "PhantomSpec", "open_source", "resize_grey", "write_png"]
+
+READERS: dict[str, Callable[[Path], Source]] = {
+    "folder": FolderSource,
+    "npy": NpySource,
+    "medmnist": MedmnistSource,
+}
+"""Readers of a path, by kind; the phantom has none."""
+
+LAYOUTS = "a folder of class folders, a folder with one .npy per class, a MedMNIST .npz, or phantom"
+
+
+def open_source(source: str | Mapping[str, Any], *, kind: str | None = None, place: str = "data.source") -> Source:
+    """Return the source at a path, or the named one; `kind` overrides what the path looks like.
+
+    `source` may be `{name: phantom, …}` with the phantom's knobs.
+
+    Raises:
+        UserError: there is nothing there, it is empty, or its layout is not known.
+    """
+    if isinstance(source, Mapping):
+        return _named(source, place)
+    if source == "phantom" and kind in (None, "phantom"):
+        return PhantomSource(PhantomSpec())
+    path = Path(source).expanduser()
+    if not path.exists():
+        near = did_you_mean(source, ["phantom"]) if "/" not in source else ""
+        hint = near if near.startswith("did") else "check the path"
+        raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", hint)
+    opened = READERS[kind or _kind_of(path, place)](path)
+    if not opened.items:
+        raise UserError(place, f"no images in {source}", f"expected {LAYOUTS}")
+    return opened
+
+
+def _named(source: Mapping[str, Any], place: str) -> Source:
+    if source.get("name") != "phantom":
+        raise UserError(
+            f"{place}.name", f"got {source.get('name')!r}", "expected phantom, or a path instead of a mapping"
+        )
+    knobs = {field.name for field in fields(PhantomSpec)}
+    for key in source:
+        if key != "name" and key not in knobs:
+            raise UserError(f"{place}.{key}", f'unknown key "{key}"', did_you_mean(key, knobs))
+    return PhantomSource(PhantomSpec(**{key: value for key, value in source.items() if key != "name"}))
+
+
+def _kind_of(path: Path, place: str) -> str:
+    if path.is_file():
+        if looks_like_medmnist(path):
+            return "medmnist"
+        raise UserError(place, f"{path} is a file", f"expected {LAYOUTS}", "check the path")
+    # class folders first: a stray .npy beside them is no data set
+    if looks_like_folder(path) and not looks_like_npy(path):
+        return "folder"
+    if looks_like_npy(path):
+        return "npy"
+    raise UserError(place, f"no images in {path}", f"expected {LAYOUTS}")

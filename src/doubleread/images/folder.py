@@ -1,0 +1,84 @@
+"""A folder of class folders, with or without train, val and test above them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from doubleread.errors import UnreadableImage, UserError
+from doubleread.files import read_bytes, sha256
+from doubleread.images.grey import MAX_FILE, SUFFIXES, decode_grey
+from doubleread.nouns import Item, Split
+
+PARTS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+IGNORED = frozenset({"thumbs.db", "desktop.ini"})
+
+
+class FolderSource:
+    """Images in `root/CLASS/` or in `root/train/CLASS/`, `root/val/CLASS/` and `root/test/CLASS/`.
+
+    The folder's name is the class. Files that begin with a dot are passed over; any other file that is not a JPEG
+    or PNG by its suffix is listed, so that it is reported and not dropped in silence.
+    """
+
+    kind = "folder"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.location = str(root)
+        self._paths = list(_image_paths(root))
+        self.items: Sequence[Item] = [_item(root, path, part) for path, part in self._paths]
+
+    def digest(self, index: int) -> str:
+        """See `Source`."""
+        return sha256(self._content(index))
+
+    def read(self, index: int) -> np.ndarray:
+        """See `Source`."""
+        return decode_grey(self._content(index))
+
+    def _content(self, index: int) -> bytes:
+        path = self._paths[index][0]
+        if path.suffix.lower() not in SUFFIXES:
+            raise UnreadableImage(f"{path.suffix or 'no suffix'}; expected a .jpg, .jpeg or .png file")
+        try:
+            return read_bytes(path, MAX_FILE)
+        except UserError as error:
+            raise UnreadableImage(error.found) from error
+        except OSError as error:
+            raise UnreadableImage(f"cannot be read ({error.strerror})") from error
+
+
+def looks_like_folder(root: Path) -> bool:
+    """Tell whether `root` holds class folders with files in them."""
+    return next(_image_paths(root), None) is not None
+
+
+def _image_paths(root: Path) -> Iterator[tuple[Path, Split | None]]:
+    tops: list[tuple[Path, Split | None]] = [
+        (folder, PARTS[folder.name.lower()]) for folder in _folders(root) if folder.name.lower() in PARTS
+    ]
+    for top, part in tops or [(root, None)]:
+        for class_folder in _folders(top):
+            for path in sorted(class_folder.rglob("*")):
+                if path.is_file() and not path.name.startswith(".") and path.name.lower() not in IGNORED:
+                    yield path, part
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _item(root: Path, path: Path, part: Split | None) -> Item:
+    inside = path.relative_to(root)
+    return Item(case=inside.as_posix(), class_name=inside.parts[0 if part is None else 1], part=part)

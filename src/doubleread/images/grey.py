@@ -1,0 +1,83 @@
+"""From the bytes of an image file to grey 8-bit pixels, or a reason why not."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from doubleread.errors import UnreadableImage
+
+FORMATS = ("JPEG", "PNG")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+MAX_FILE = 256 * 2**20
+MAX_PIXELS = 100_000_000
+EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+
+
+def decode_grey(content: bytes) -> np.ndarray:
+    """Return the pixels of a JPEG or PNG, shape (height, width), uint8; colour becomes luma (ITU-R 601-2).
+
+    Raises:
+        UnreadableImage: not such a file, damaged, more than 8 bits a channel, or more than 100 million pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImage(_too_large(image.width * image.height))
+            if image.mode not in EIGHT_BIT:
+                raise UnreadableImage(f"{image.mode} pixels; expected 8 bits a channel, grey or colour")
+            return np.asarray(_flat(image))
+    except UnidentifiedImageError as error:
+        raise UnreadableImage("not a JPEG or PNG file") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UnreadableImage(_too_large(None)) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UnreadableImage(f"damaged ({_reason(error)})") from error
+
+
+def check_pixels(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels of an array as grey uint8, shape (height, width).
+
+    Allowed are uint8 arrays of shape (height, width), (height, width, 1) and (height, width, 3).
+
+    Raises:
+        UnreadableImage: another shape or depth.
+    """
+    if pixels.dtype != np.uint8:
+        raise UnreadableImage(f"{pixels.dtype} pixels; expected uint8")
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels), mode="RGB").convert("L"))
+    if pixels.ndim != 2 or 0 in pixels.shape:
+        raise UnreadableImage(f"shape {pixels.shape}; expected (height, width) or (height, width, 3)")
+    return pixels
+
+
+def resize_grey(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Return `pixels` resized to (size, size), uint8: bilinear, widened to an antialiasing filter when shrinking."""
+    if pixels.shape == (size, size):
+        return pixels
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        # what is transparent shows black, as a viewer with a black background shows it
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("L")
+    return image.convert("L")
+
+
+def _too_large(pixels: int | None) -> str:
+    return (f"{pixels:,} pixels" if pixels else "far too many pixels") + f"; expected at most {MAX_PIXELS:,}"
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".").lower() if str(error) else type(error).__name__

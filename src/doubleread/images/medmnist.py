@@ -1,0 +1,76 @@
+"""A MedMNIST .npz: `train_images`, `train_labels`, and the same for val and test (Yang et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from doubleread.errors import UserError
+from doubleread.files import sha256
+from doubleread.images.arrays import npz_keys, read_npz
+from doubleread.images.grey import check_pixels
+from doubleread.nouns import SPLITS, Item, Split
+
+KEYS = tuple(f"{split}_{what}" for split in SPLITS for what in ("images", "labels"))
+
+
+class MedmnistSource:
+    """Images (N, height, width[, 3]), uint8, and labels (N, 1) or (N,), whole numbers, which name the classes."""
+
+    kind = "medmnist"
+
+    def __init__(self, path: Path) -> None:
+        self.location = str(path)
+        arrays = read_npz(path, KEYS)
+        self._at: list[tuple[np.ndarray, int]] = []
+        items: list[Item] = []
+        for split in SPLITS:
+            images, labels = _pair(arrays, split, path)
+            for row, label in enumerate(labels):
+                items.append(Item(case=f"{split}/{row:06d}", class_name=str(label), part=split))
+                self._at.append((images, row))
+        self.items: Sequence[Item] = items
+
+    def digest(self, index: int) -> str:
+        """See `Source`."""
+        images, row = self._at[index]
+        return sha256(f"{images.dtype}{images.shape[1:]}".encode() + np.ascontiguousarray(images[row]).tobytes())
+
+    def read(self, index: int) -> np.ndarray:
+        """See `Source`."""
+        images, row = self._at[index]
+        return check_pixels(images[row])
+
+
+def looks_like_medmnist(path: Path) -> bool:
+    """Tell whether `path` is a .npz with at least one MedMNIST array."""
+    return path.suffix.lower() == ".npz" and any(key in KEYS for key in npz_keys(path))
+
+
+def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.ndarray, list[int]]:
+    missing = [key for key in (f"{split}_images", f"{split}_labels") if key not in arrays]
+    if missing:
+        raise UserError(
+            str(path),
+            f"the array {missing[0]} is missing",
+            f"expected {', '.join(KEYS)}",
+            "add it, or save the images as one .npy per class",
+        )
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{path}, {split}_labels",
+            f"{labels.dtype}, shape {labels.shape}",
+            "expected one whole number for each image",
+        )
+    if images.ndim not in (3, 4) or len(images) != len(labels):
+        raise UserError(
+            f"{path}, {split}_images",
+            f"shape {images.shape} beside {len(labels)} labels",
+            "expected (images, height, width) with as many images as labels",
+        )
+    return images, labels.tolist()

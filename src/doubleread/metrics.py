@@ -1,0 +1,93 @@
+"""Metrics of one run: pure functions of labels and logits.
+
+Axes: N cases. Labels are 0 and 1, the positive class is 1; a logit above 0 is read as positive, so the operating
+point is probability 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def accuracy(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the fraction of cases that are called right."""
+    return float(np.mean((logits_N > 0) == (labels_N == 1)))
+
+
+def sensitivity(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the fraction of positive cases called positive; NaN without positive cases."""
+    return _share(logits_N[labels_N == 1] > 0)
+
+
+def specificity(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the fraction of negative cases called negative; NaN without negative cases."""
+    return _share(logits_N[labels_N == 0] <= 0)
+
+
+def balanced_accuracy(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the mean of sensitivity and specificity."""
+    return (sensitivity(labels_N, logits_N) + specificity(labels_N, logits_N)) / 2
+
+
+def auroc(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the area under the ROC curve: P(positive case scores higher), ties counting one half.
+
+    The Mann–Whitney form (Hanley & McNeil 1982), from mid-ranks; NaN where one class is missing.
+    """
+    positive = labels_N == 1
+    m, n = int(positive.sum()), int((~positive).sum())
+    if m == 0 or n == 0:
+        return float("nan")
+    ranks = rankdata(logits_N)
+    return float((ranks[positive].sum() - m * (m + 1) / 2) / (m * n))
+
+
+def f1(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return 2·TP / (2·TP + FP + FN) of the positive class; NaN where that is 0/0."""
+    called, positive = logits_N > 0, labels_N == 1
+    right = 2 * float(np.sum(called & positive))
+    wrong = float(np.sum(called != positive))
+    return right / (right + wrong) if right + wrong else float("nan")
+
+
+def brier(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the mean squared distance of probability and label (Brier 1950)."""
+    return float(np.mean((probabilities(logits_N) - labels_N) ** 2))
+
+
+def probabilities(logits_N: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + e^−logit) in float64, without overflow."""
+    return np.exp(-np.logaddexp(0.0, -logits_N.astype(np.float64)))
+
+
+def _share(right: np.ndarray) -> float:
+    return float(np.mean(right)) if len(right) else float("nan")
+
+
+CASE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": accuracy,
+    "auroc": auroc,
+    "sensitivity": sensitivity,
+    "specificity": specificity,
+    "balanced_accuracy": balanced_accuracy,
+    "f1": f1,
+    "brier": brier,
+}
+"""Metrics of the test cases, by name; with `val_` before it a name means the same of the validation cases."""
+
+RUN_METRICS: dict[str, str] = {
+    "train_loss": "training loss of the last epoch, the mean over its batches as they were trained",
+    "train_accuracy": "training accuracy of the last epoch, counted over its batches as they were trained",
+    "val_loss": "validation loss after the last epoch",
+    "lowest_train_loss": "the lowest training loss of any epoch",
+    "seconds": "wall-clock seconds of the training loop, validation after each epoch included",
+}
+"""Metrics of a run that do not come from its stored logits, by name, with their definition."""
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return every metric that a study may name."""
+    return (*CASE_METRICS, *(f"val_{name}" for name in CASE_METRICS), *RUN_METRICS)

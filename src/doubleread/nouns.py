@@ -1,0 +1,92 @@
+"""The nouns that packages hand to each other, frozen, and the protocols between packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+import numpy as np
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class State(StrEnum):
+    """What has become of a run; only `done` enters the statistics."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One image as a source lists it, before it is read.
+
+    `case` is unique within the source; `part` is the split that the source itself puts it in, None where the
+    source has none; `subject` is the person it comes from, None where the source does not say.
+    """
+
+    case: str
+    class_name: str
+    part: Split | None
+    subject: str | None = None
+
+
+class Source(Protocol):
+    """Images somewhere. Listing is cheap; reading may be called from several threads at once."""
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `npy`, `medmnist` or `phantom`."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """The path or name as the user knows it, for messages and the report."""
+        ...
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """Every image that the source lists, in a stable order."""
+        ...
+
+    def digest(self, index: int) -> str:
+        """Return a hexadecimal SHA-256 of the item's stored content (for a phantom: of what determines it).
+
+        Raises:
+            UnreadableImage: the content cannot be had; the text is the reason.
+        """
+        ...
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the pixels, grey, shape (height, width), uint8 or uint16.
+
+        Raises:
+            UnreadableImage: the image cannot be used; the text is the reason.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """What one run is trained and tested on: all images, and which of them are in which split.
+
+    `images` has shape (N, size, size), uint8; `labels` (N,), int64, 0 or 1; `train`, `val` and `test` are rows of
+    both, int64.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+    def rows(self, split: Split) -> np.ndarray:
+        """Return the rows of one split."""
+        return {"train": self.train, "val": self.val, "test": self.test}[split]

@@ -1,0 +1,88 @@
+"""Specifications of a training recipe, without torch: what exists, which options, which have no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doubleread.recipe.loss import LOSSES, Bce, Ce, LossSpec
+from doubleread.recipe.model import MODELS, Mlp, ModelSpec
+from doubleread.recipe.optimizer import OPTIMIZERS, Adam, AdamW, OptimizerSpec, Sgd
+from doubleread.recipe.schedule import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    ScheduleSpec,
+    Step,
+)
+from doubleread.recipe.spec import Spec, WholeFromOne
+
+__all__ = [
+    "PARTS",
+    "Adam",
+    "AdamW",
+    "Bce",
+    "Ce",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "LossSpec",
+    "Mlp",
+    "ModelSpec",
+    "OneCycle",
+    "OptimizerSpec",
+    "Recipe",
+    "ScheduleSpec",
+    "Sgd",
+    "Spec",
+    "Step",
+    "ineffective",
+]
+
+PARTS: dict[str, dict[str, type[Spec]]] = {
+    "model": MODELS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
+"""Every named part of a recipe, with what may stand there."""
+
+
+class Recipe(Spec):
+    """A complete training recipe: everything about a run but its data and its seed.
+
+    `batch_size` counts cases; the last batch of an epoch may be shorter. `threads` is the number of CPU threads of
+    the run; results depend on it, so it is part of the recipe.
+    """
+
+    model: ModelSpec
+    loss: LossSpec
+    optimizer: OptimizerSpec
+    schedule: ScheduleSpec
+    batch_size: WholeFromOne
+    epochs: WholeFromOne
+    threads: WholeFromOne = 1
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the recipe with the defaults left out: the form that identities are made of."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def complete(self) -> dict[str, Any]:
+        """Return the recipe with every default written out: the form that the plan prints."""
+        return self.model_dump(mode="json")
+
+
+def ineffective(recipe: Recipe, path: str) -> str | None:
+    """Return why the value at `path` (such as `optimizer.lr`) changes nothing in this recipe, or None if it does."""
+    schedule = recipe.schedule
+    if isinstance(schedule, OneCycle):
+        if path == "optimizer.lr":
+            return "optimizer.lr has no effect with onecycle, whose rate is max_lr"
+        if path in ("optimizer.momentum", "optimizer.betas") and schedule.cycle_momentum:
+            return f"{path} has no effect with onecycle while cycle_momentum is true"
+        if path in ("schedule.base_momentum", "schedule.max_momentum") and not schedule.cycle_momentum:
+            return f"{path} has no effect while cycle_momentum is false"
+    if path == "model.dropout" and not recipe.model.hidden:
+        return "model.dropout has no effect without a hidden layer"
+    return None

@@ -1,0 +1,83 @@
+"""Which schedules of the rate there are, and their options; `per` says whether one steps per batch or per epoch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from doubleread.recipe.spec import (
+    ByName,
+    Fraction,
+    NotNegative,
+    OpenFraction,
+    Positive,
+    Spec,
+    Switch,
+    WholeFromOne,
+    expecting,
+)
+
+Per = Annotated[Literal["epoch", "batch"], expecting("epoch or batch")]
+
+
+class Constant(Spec):
+    """The optimizer's rate throughout."""
+
+    name: Literal["constant"]
+
+
+class Step(Spec):
+    """The rate times `gamma` after every `every` epochs (or batches)."""
+
+    name: Literal["step"]
+    every: WholeFromOne
+    gamma: Positive
+    per: Per = "epoch"
+
+
+class Cosine(Spec):
+    """From the optimizer's rate to `min_lr` along half a cosine (Loshchilov & Hutter 2017), over the whole run."""
+
+    name: Literal["cosine"]
+    min_lr: NotNegative = 0.0
+    per: Per = "epoch"
+
+
+class Exponential(Spec):
+    """The rate times `gamma` after every epoch (or batch)."""
+
+    name: Literal["exponential"]
+    gamma: Positive
+    per: Per = "epoch"
+
+
+class OneCycle(Spec):
+    """Up to `max_lr`, then down to almost nothing, along two half cosines (Smith & Topin 2019; PyTorch's defaults).
+
+    It starts at max_lr / div_factor, peaks after the fraction `pct_start` of the run and ends at
+    max_lr / (div_factor · final_div_factor); the optimizer's own rate is not used. With `cycle_momentum`, momentum
+    (Adam's first beta) moves the other way, from `max_momentum` to `base_momentum` and back.
+    """
+
+    name: Literal["onecycle"]
+    max_lr: Positive
+    pct_start: OpenFraction = 0.3
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
+    cycle_momentum: Switch = True
+    base_momentum: Fraction = 0.85
+    max_momentum: Fraction = 0.95
+    per: Per = "batch"
+
+
+ScheduleSpec = Annotated[
+    Annotated[Constant | Step | Cosine | Exponential | OneCycle, Field(discriminator="name")], ByName
+]
+SCHEDULES: dict[str, type[Spec]] = {
+    "constant": Constant,
+    "step": Step,
+    "cosine": Cosine,
+    "exponential": Exponential,
+    "onecycle": OneCycle,
+}

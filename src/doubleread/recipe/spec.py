@@ -1,0 +1,49 @@
+"""The base of every specification: frozen, keyword-only, typed, unknown keys refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+
+
+class Spec(BaseModel):
+    """A part of a recipe or of a study file.
+
+    A field has a default only where leaving it out changes nothing, or where the default is that of the method's
+    source; the printed plan shows it either way. A default is never changed later: identities of runs leave
+    defaults out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def expecting(text: str) -> WrapValidator:
+    """Let a value that does not fit be answered with `expected …`, whatever was wrong with it."""
+
+    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("expected", "{expected}", {"expected": text}) from error
+
+    return WrapValidator(validate)
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+ByName = BeforeValidator(_named)
+"""Lets `loss: bce` stand for `loss: {name: bce}`."""
+
+Text = Annotated[str, Field(strict=True, min_length=1), expecting("a text")]
+Switch = Annotated[bool, Field(strict=True), expecting("true or false")]
+WholeFromOne = Annotated[int, Field(strict=True, ge=1), expecting("a whole number ≥ 1")]
+WholeFromZero = Annotated[int, Field(strict=True, ge=0), expecting("a whole number ≥ 0")]
+Positive = Annotated[float, Field(strict=True, gt=0), expecting("a number > 0")]
+NotNegative = Annotated[float, Field(strict=True, ge=0), expecting("a number ≥ 0")]
+Fraction = Annotated[float, Field(strict=True, ge=0, lt=1), expecting("a number from 0 to below 1")]
+OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1), expecting("a number between 0 and 1")]

@@ -1,0 +1,142 @@
+"""Figures from finished numbers: curves in the reports' layout, and the arms beside what was reported."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from doubleread.analysis import ArmResult, StudyResult
+from doubleread.files import write_bytes
+from doubleread.report.tables import reported_of
+from doubleread.study import Experiment
+
+TRAINING, VALIDATION = "#1f77b4", "#e8710a"
+INK, FAINT = "#222222", "#bbbbbb"
+FORMATS = ("png", "svg", "pdf")
+PANELS = (("accuracy", "train_accuracy", "val_accuracy"), ("loss", "train_loss", "val_loss"))
+
+
+def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
+    """Return one row for each arm, (a) accuracy and (b) loss; training blue, validation orange.
+
+    The line is the mean over the seeds, the band reaches from the lowest to the highest seed, each seed is a thin
+    line. Rows share their axes, so arms compare at a glance.
+    """
+    arms = [result.of(arm.name) for arm in experiment.arms]
+    figure = Figure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
+    grid: Any = figure.subplots(len(arms), 2, squeeze=False, sharex=True, sharey="col")
+    for row, arm in enumerate(arms):
+        for column, (what, train, val) in enumerate(PANELS):
+            axes = grid[row, column]
+            _curve(axes, arm, train, TRAINING, "training")
+            _curve(axes, arm, val, VALIDATION, "validation")
+            _dress(axes, what, chr(ord("a") + 2 * row + column), arm)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    if handles := grid[0, 0].get_legend_handles_labels()[0]:
+        figure.legend(handles, [h.get_label() for h in handles], loc="outside upper right", ncols=2, frameon=False)
+    figure.suptitle(experiment.title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    _limit_loss(grid[:, 1], arms)
+    return figure
+
+
+def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
+    """Return every arm's test metric: each seed a dot, the mean a line, the reported number a diamond."""
+    arms = list(result.arms)
+    figure = Figure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
+    axes = figure.subplots()
+    for row, arm in enumerate(arms):
+        if arm.done:
+            values = arm.spreads[metric].values
+            broken = [run.health["collapsed"] for run in arm.done]
+            axes.scatter(values, [row] * len(values), s=26, color=TRAINING, alpha=0.55, linewidths=0, zorder=2)
+            collapsed = [v for v, b in zip(values, broken, strict=True) if b]
+            axes.scatter(collapsed, [row] * len(collapsed), s=40, color=INK, marker="x", linewidths=1.2, zorder=3)
+            axes.plot([arm.spreads[metric].mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=1.6, zorder=4)
+        reported = reported_of(result, arm).get(metric)
+        if reported is not None and reported.value is not None:
+            axes.scatter([reported.value], [row], s=52, marker="D", facecolors="none", edgecolors=VALIDATION, zorder=5)
+    axes.set_yticks(range(len(arms)), [arm.arm.name for arm in arms])
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel(f"test {metric.replace('_', ' ')}")
+    axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(handles=_arm_legend(), loc="outside upper right", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def save_figures(result: StudyResult, folder: Path) -> list[Path]:
+    """Write the figures of a study as PNG, SVG and PDF; return the files."""
+    figures = {f"curves-{e.name}": curves_figure(result, e) for e in result.study.experiments}
+    figures["arms-accuracy"] = arms_figure(result)
+    written = []
+    for name, figure in figures.items():
+        for kind in FORMATS:
+            path = folder / f"{name}.{kind}"
+            write_bytes(path, rendered(figure, kind))
+            written.append(path)
+    return written
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a figure as the bytes of a png, svg or pdf file, without a date, so equal figures are equal files."""
+    content = io.BytesIO()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+    return content.getvalue()
+
+
+def _curve(axes: Axes, arm: ArmResult, key: str, colour: str, label: str) -> None:
+    if not arm.done:
+        return
+    values_RE = np.array([[epoch[key] for epoch in run.epochs] for run in arm.done])
+    epochs = np.arange(1, values_RE.shape[1] + 1)
+    for values in values_RE:
+        axes.plot(epochs, values, color=colour, linewidth=0.5, alpha=0.35)
+    axes.fill_between(epochs, values_RE.min(axis=0), values_RE.max(axis=0), color=colour, alpha=0.15, linewidth=0)
+    axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8, label=label)
+
+
+def _dress(axes: Axes, what: str, letter: str, arm: ArmResult) -> None:
+    axes.set_ylabel(what)
+    axes.set_title(f"({letter}) {arm.arm.label}", loc="left", fontsize=10)
+    axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if what == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    lost = len(arm.runs) - len(arm.done)
+    notes = [f"{arm.counts['collapsed']} collapsed"] if arm.counts["collapsed"] else []
+    notes += [f"{lost} not finished"] if lost else []
+    if notes and what == "accuracy":
+        axes.text(0.98, 0.04, ", ".join(notes), transform=axes.transAxes, ha="right", fontsize=8, color=INK)
+
+
+def _limit_loss(column: Sequence[Axes], arms: Sequence[ArmResult]) -> None:
+    """Cut the loss axis where one wild epoch would flatten every other curve, and say so."""
+    losses = [e[key] for arm in arms for run in arm.done for e in run.epochs for key in ("train_loss", "val_loss")]
+    if not losses:
+        return
+    usual, highest = float(np.quantile(losses, 0.98)), max(losses)
+    for axes in column:
+        axes.set_ylim(0, 1.15 * (usual if highest > 3 * usual else highest))
+    if highest > 3 * usual:
+        column[0].set_title(f"axis cut, highest {highest:.3g}", loc="right", fontsize=8, color=INK)
+
+
+def _arm_legend() -> list[Any]:
+    return [
+        Line2D([], [], marker="o", linestyle="", color=TRAINING, alpha=0.55, label="one seed"),
+        Line2D([], [], marker="x", linestyle="", color=INK, label="collapsed seed"),
+        Line2D([], [], marker="|", linestyle="", color=INK, markersize=12, label="mean"),
+        Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported, one run"),
+    ]

@@ -1,0 +1,212 @@
+"""The report as one HTML file that works offline: no script, no request, every figure inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from PIL import Image
+
+from doubleread.analysis import ArmResult, StudyResult
+from doubleread.dataset import PreparedSet
+from doubleread.files import write_text
+from doubleread.metrics import RUN_METRICS
+from doubleread.nouns import SPLITS
+from doubleread.report import words
+from doubleread.report.figures import arms_figure, curves_figure, rendered
+from doubleread.report.tables import reported_of
+from doubleread.study import Experiment, label_of
+
+SAMPLES = 4
+SAMPLE_PIXELS = 128
+SHOWN = 20
+
+
+def write_page(results: Sequence[StudyResult], path: Path) -> None:
+    """Write the report of one study or several to one HTML file."""
+    write_text(path, page(results))
+
+
+def page(results: Sequence[StudyResult]) -> str:
+    """Return the HTML of a report."""
+    environment = Environment(
+        loader=PackageLoader("doubleread.report"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sets = {data.data_hash: data for result in results for data in result.data}
+    return environment.get_template("report.html").render(
+        title=" and ".join(result.study.name for result in results),
+        intended_use=words.INTENDED_USE,
+        synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
+        studies=[_study(result) for result in results],
+        data=[_data(data) for data in sets.values()],
+        environments=_environments(results),
+        run_metrics=RUN_METRICS,
+        labels=words.LABELS,
+    )
+
+
+def _study(result: StudyResult) -> dict[str, Any]:
+    study = result.study
+    return {
+        "name": study.name,
+        "question": study.question,
+        "source_note": study.source_note,
+        "counts": result.counts(),
+        "seeds": ", ".join(str(seed) for seed in study.seeds),
+        "overview": _figure(arms_figure(result)),
+        "experiments": [_experiment(result, experiment) for experiment in study.experiments],
+        "assumptions": [
+            {
+                "path": assumption.path,
+                "assumed": _plain(assumption.assumed),
+                "alternatives": "; ".join(_plain(value) for value in assumption.alternatives),
+                "because": assumption.because,
+            }
+            for assumption in study.assumptions.values()
+        ],
+        "overrides": {key: _override(key, value) for key, value in study.overrides.items()},
+        "contradictions": study.contradictions,
+        "lost": [run for arm in result.arms for run in arm.runs if run.reason],
+    }
+
+
+def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
+    arms = [result.of(arm.name) for arm in experiment.arms]
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "factors": ", ".join(experiment.factors),
+        "tables": [
+            {
+                "caption": "On the test images",
+                "columns": words.TEST_COLUMNS,
+                "rows": _rows(result, arms, words.TEST_COLUMNS),
+            },
+            {
+                "caption": "In training and on the validation images",
+                "columns": words.TRAINING_COLUMNS,
+                "rows": _rows(result, arms, words.TRAINING_COLUMNS),
+            },
+        ],
+        "curves": _figure(curves_figure(result, experiment)),
+        "recipes": [{"arm": arm.arm.label, "recipe": _recipe(arm)} for arm in arms],
+    }
+
+
+def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "arm": arm.arm.label,
+            "seeds": len(arm.done),
+            "flags": words.flags_of(arm),
+            "cells": [_cell(result, arm, metric) for metric in columns],
+        }
+        for arm in arms
+    ]
+
+
+def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | None]:
+    spread = arm.spreads.get(metric)
+    reported = reported_of(result, arm).get(metric)
+    return {
+        "mean": words.spread_text(metric, spread) if spread else "–",
+        "seeds": words.seeds_text(metric, spread) if spread and len(spread.values) > 1 else None,
+        "reported": words.reported_text(metric, reported) if reported else None,
+    }
+
+
+def _recipe(arm: ArmResult) -> str:
+    parts = []
+    for key, value in arm.arm.recipe.complete().items():
+        if isinstance(value, dict):
+            options = ", ".join(f"{k} {_plain(v)}" for k, v in value.items() if k != "name")
+            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
+        else:
+            parts.append(f"{key.replace('_', ' ')} {_plain(value)}")
+    return "; ".join([*parts, f"pixels {arm.arm.data.intensity}"])
+
+
+def _data(data: PreparedSet) -> dict[str, Any]:
+    meta = data.meta
+    sizes = sorted({(case.width, case.height) for case in data.cases})
+    return {
+        "source": Path(meta["source"]).name or meta["source"],
+        "kind": meta["kind"],
+        "hash": data.data_hash,
+        "cases": len(data.cases),
+        "listed": meta["listed"],
+        "image_size": meta["image_size"],
+        "sizes": f"{sizes[0][0]} × {sizes[0][1]}" + (f" to {sizes[-1][0]} × {sizes[-1][1]}" if len(sizes) > 1 else ""),
+        "negative": data.classes[0],
+        "positive": data.classes[1],
+        "rule": meta["subject_rule"],
+        "rejected": meta["subject_rules_rejected"],
+        "settings": {k: _plain(v) for k, v in meta["settings"].items() if k not in ("source", "image_size")},
+        "counts": data.counts(),
+        "unreadable": meta["unreadable"][:SHOWN],
+        "unreadable_count": len(meta["unreadable"]),
+        "duplicates": meta["audit"]["duplicates"][:SHOWN],
+        "duplicates_count": len(meta["audit"]["duplicates"]),
+        "duplicates_across": meta["audit"]["duplicates_across"],
+        "shared": meta["audit"]["shared_subjects"][:SHOWN],
+        "shared_count": len(meta["audit"]["shared_subjects"]),
+        "samples": _samples(data),
+    }
+
+
+def _samples(data: PreparedSet) -> list[dict[str, Any]]:
+    """Return a few images of each split and class, evenly spaced over its cases."""
+    groups = []
+    for split in SPLITS:
+        rows = data.rows(split)
+        for label, name in enumerate(data.classes):
+            mine = rows[data.labels[rows] == label]
+            chosen = mine[np.linspace(0, len(mine) - 1, min(SAMPLES, len(mine))).round().astype(int)]
+            images = [{"case": data.cases[row].case, "png": _png(data.images[row])} for row in chosen]
+            groups.append({"split": split, "class": name, "images": images})
+    return groups
+
+
+def _png(pixels: np.ndarray) -> str:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if image.width > SAMPLE_PIXELS:
+        image = image.resize((SAMPLE_PIXELS, SAMPLE_PIXELS), Image.Resampling.BILINEAR)
+    content = io.BytesIO()
+    image.save(content, format="PNG", optimize=True)
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def _figure(figure: Any) -> str:
+    return base64.b64encode(rendered(figure, "svg")).decode()
+
+
+def _environments(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
+    distinct = {
+        json.dumps({k: v for k, v in e.items() if k != "runs"}, sort_keys=True): e
+        for r in results
+        for e in r.environments
+    }
+    return list(distinct.values())
+
+
+def _override(key: str, value: Any) -> str:
+    # the folder's name says enough; the way to it is the reader's own affair
+    return Path(value).name if key == "data.source" and isinstance(value, str) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(inner) for inner in value)
+    return label_of(value)

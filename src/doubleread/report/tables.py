@@ -1,0 +1,169 @@
+"""Every number of a study as tables, and those tables as CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from doubleread.analysis import ArmResult, StudyResult
+from doubleread.files import write_json, write_text
+from doubleread.metrics import metric_names
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def arms_json(result: StudyResult) -> list[dict[str, Any]]:
+    """Return every arm for `report --json`: levels, seeds, health, metrics; a number that does not exist is None."""
+    return [
+        {
+            "experiment": arm.arm.experiment,
+            "arm": arm.arm.name,
+            "levels": arm.arm.levels,
+            "seeds": [run.seed for run in arm.done],
+            "health": arm.counts,
+            "metrics": _metrics_json(result, arm),
+        }
+        for arm in result.arms
+    ]
+
+
+def _metrics_json(result: StudyResult, arm: ArmResult) -> dict[str, Any]:
+    metrics = {}
+    for name in metric_names():
+        spread = arm.spreads.get(name)
+        reported = reported_of(result, arm).get(name)
+        if spread is None and reported is None:
+            continue
+        metrics[name] = {
+            "mean": _number(spread.mean) if spread else None,
+            "sd": _number(spread.sd) if spread else None,
+            "values": [_number(value) for value in spread.values] if spread else [],
+            "reported": reported.value if reported else None,
+            "reported_text": reported.text if reported else None,
+        }
+    return metrics
+
+
+def reported_of(result: StudyResult, arm: ArmResult) -> dict[str, Any]:
+    """Return the reported numbers of an arm by metric."""
+    experiment = next(e for e in result.study.experiments if e.name == arm.arm.experiment)
+    return {metric: by_arm[arm.arm.name] for metric, by_arm in experiment.reported.items() if arm.arm.name in by_arm}
+
+
+def arms_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm and metric: experiment, arm, metric, seeds, mean, sd, reported, one column a seed."""
+    rows = []
+    for arm in arms_json(result):
+        for name, metric in arm["metrics"].items():
+            by_seed = {f"seed_{s}": v for s, v in zip(arm["seeds"], metric["values"], strict=False)}
+            rows.append(
+                {
+                    "experiment": arm["experiment"],
+                    "arm": arm["arm"],
+                    "metric": name,
+                    "seeds": len(arm["seeds"]),
+                    "mean": metric["mean"],
+                    "sd": metric["sd"],
+                    "reported": metric["reported"],
+                    "reported_text": metric["reported_text"],
+                    **by_seed,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def runs_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm and seed: run, state, reason, health flags, every metric."""
+    return pd.DataFrame(
+        {
+            "experiment": arm.arm.experiment,
+            "arm": run.arm,
+            "seed": run.seed,
+            "run": run.run_id,
+            "state": run.state.value,
+            "reason": run.reason,
+            "weights_hash": run.weights_hash,
+            **run.health,
+            **run.metrics,
+        }
+        for arm in result.arms
+        for run in arm.runs
+    )
+
+
+def curves_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm, seed and epoch (1 is the first): rate, losses, accuracies, seconds."""
+    return pd.DataFrame(
+        {
+            "experiment": arm.arm.experiment,
+            "arm": run.arm,
+            "seed": run.seed,
+            **{key: value for key, value in epoch.items() if key != "run_id"},
+            "epoch": epoch["epoch"] + 1,
+        }
+        for arm in result.arms
+        for run in arm.runs
+        for epoch in run.epochs
+    )
+
+
+def logits_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm, seed and validation or test case: subject, split, label and logit."""
+    frames = []
+    for arm in result.arms:
+        for run in arm.done:
+            assert run.logits is not None, "a finished run has logits"
+            for rows, logits in ((run.logits.val_rows, run.logits.val), (run.logits.test_rows, run.logits.test)):
+                cases = [run.data.cases[row] for row in rows]
+                split = "val" if logits is run.logits.val else "test"
+                frame = {
+                    "arm": run.arm,
+                    "seed": run.seed,
+                    "case": [case.case for case in cases],
+                    "subject": [case.subject for case in cases],
+                    "split": split,
+                    "label": [case.label for case in cases],
+                    "logit": logits,
+                }
+                frames.append(pd.DataFrame(frame))
+    columns = ["arm", "seed", "case", "subject", "split", "label", "logit"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
+    "arms": arms_table,
+    "runs": runs_table,
+    "curves": curves_table,
+    "logits": logits_table,
+}
+
+
+def write_tables(result: StudyResult, folder: Path) -> list[Path]:
+    """Write every table as CSV and as JSON; return the files."""
+    written = []
+    for name, make in TABLES.items():
+        table = make(result)
+        csv, js = folder / f"{name}.csv", folder / f"{name}.json"
+        write_text(csv, neutralised(table).to_csv(index=False, lineterminator="\n"))
+        write_json(js, json.loads(str(table.to_json(orient="records", double_precision=15))))
+        written += [csv, js]
+    return written
+
+
+def neutralised(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with an apostrophe before texts that a spreadsheet would run as a formula."""
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+    texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
+    return table.assign(**{column: table[column].map(safe) for column in texts})
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,103 @@
+"""How numbers and names are written, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from doubleread.analysis import ArmResult, Spread
+from doubleread.study import Reported
+
+INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
+SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
+
+PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "balanced_accuracy", "train_accuracy", "val_accuracy"})
+LABELS = {
+    "accuracy": "test accuracy",
+    "auroc": "test AUROC",
+    "sensitivity": "test sensitivity",
+    "specificity": "test specificity",
+    "balanced_accuracy": "test balanced accuracy",
+    "val_accuracy": "validation accuracy",
+    "val_auroc": "validation AUROC",
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "lowest_train_loss": "lowest training loss",
+    "seconds": "seconds",
+}
+TEST_COLUMNS = ("accuracy", "auroc", "sensitivity", "specificity", "balanced_accuracy")
+TRAINING_COLUMNS = (
+    "train_accuracy",
+    "val_accuracy",
+    "train_loss",
+    "val_loss",
+    "lowest_train_loss",
+    "seconds",
+)
+
+
+def value_text(metric: str, value: float) -> str:
+    """Return a metric's value as people read it; percent for accuracies and their kind."""
+    if math.isnan(value):
+        return "–"
+    if metric in PERCENT:
+        return f"{100 * value:.2f} %"
+    if metric == "seconds":
+        return f"{value:.1f}"
+    return f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
+
+
+def column_name(metric: str) -> str:
+    """Return the short head of a terminal table's column."""
+    name = LABELS[metric].removeprefix("test ").replace("validation", "val.")
+    return f"{name}, %" if metric in PERCENT else name
+
+
+def spread_cell(metric: str, spread: Spread) -> str:
+    """Return `mean ± SD` for a column whose head gives the unit."""
+    return spread_text(metric, spread).removesuffix(" %")
+
+
+def spread_text(metric: str, spread: Spread) -> str:
+    """Return `mean ± SD`, or the one value there is."""
+    mean = value_text(metric, spread.mean)
+    if math.isnan(spread.sd):
+        return mean
+    if metric in PERCENT:
+        return f"{100 * spread.mean:.2f} ± {100 * spread.sd:.2f} %"
+    return f"{mean} ± {value_text(metric, spread.sd)}"
+
+
+def seeds_text(metric: str, spread: Spread) -> str:
+    """Return each seed's value, in the order of the seeds."""
+    return "  ".join(value_text(metric, value).removesuffix(" %") for value in spread.values)
+
+
+def reported_text(metric: str, reported: Reported) -> str:
+    """Return a reported number, in percent where the metric is."""
+    if metric not in PERCENT:
+        return reported.text
+    if reported.value is not None:
+        return f"{100 * reported.value:.2f} %"
+    low, to, high = reported.text.partition(" to ")
+    return f"{100 * float(low):.0f} to {100 * float(high):.0f} %" if to else reported.text
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something about an arm's runs that a reader of its mean must know."""
+
+    text: str
+    serious: bool
+
+
+def flags_of(arm: ArmResult) -> list[Flag]:
+    """Return what is to be said about the health of an arm's runs."""
+    counts, n = arm.counts, len(arm.done)
+    flags = [Flag(f"{counts['collapsed']} of {n} collapsed", True)] if counts["collapsed"] else []
+    flags += [Flag(f"{counts[s]} {s}", True) for s in ("diverged", "failed", "interrupted") if counts[s]]
+    waiting = counts["planned"] + counts["running"]
+    flags += [Flag(f"{waiting} not trained yet", False)] if waiting else []
+    flags += [Flag(f"{counts[f]} of {n} {f}", False) for f in ("undertrained", "overfit") if counts[f]]
+    return flags

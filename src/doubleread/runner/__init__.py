@@ -1,0 +1,21 @@
+"""Plan → engine → store: preparing a study, driving its runs, showing how it goes."""
+
+from doubleread.runner.drive import Counts, drive
+from doubleread.runner.live import Live
+from doubleread.runner.progress import Progress, Show, Silent, in_words
+from doubleread.runner.session import Prepared, document_of, prepare_study, study_of, train_study
+
+__all__ = [
+    "Counts",
+    "Live",
+    "Prepared",
+    "Progress",
+    "Show",
+    "Silent",
+    "document_of",
+    "drive",
+    "in_words",
+    "prepare_study",
+    "study_of",
+    "train_study",
+]

@@ -1,0 +1,30 @@
+"""Studies, runs and their artifacts on a disk."""
+
+from doubleread.store.artifacts import (
+    PROGRESS,
+    Logits,
+    attempt_folder,
+    hash_weights,
+    read_logits,
+    read_progress,
+    run_folder,
+    weights_path,
+    write_attempt,
+)
+from doubleread.store.store import HEALTH, Store, now, open_store
+
+__all__ = [
+    "HEALTH",
+    "PROGRESS",
+    "Logits",
+    "Store",
+    "attempt_folder",
+    "hash_weights",
+    "now",
+    "open_store",
+    "read_logits",
+    "read_progress",
+    "run_folder",
+    "weights_path",
+    "write_attempt",
+]

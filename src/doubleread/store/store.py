@@ -1,0 +1,274 @@
+"""The store: one folder with a database of studies and runs, the runs' artifacts and the prepared sets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from doubleread.errors import UserError
+from doubleread.files import canonical_json, hash_of
+from doubleread.nouns import State
+from doubleread.store import artifacts
+from doubleread.store.schema import VERSION, migrate, version_of
+
+DATABASE = "store.sqlite"
+EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+HEALTH = ("collapsed", "undertrained", "overfit")
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """Studies and runs in `root`; made by `open_store`, used as a context manager."""
+
+    def __init__(self, root: Path, connection: sqlite3.Connection, lock: Any) -> None:
+        self.root = root
+        self._db = connection
+        self._lock = lock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._db.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the prepared sets are."""
+        return self.root / "data"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- studies
+
+    def save_plan(
+        self,
+        study: str,
+        document: Mapping[str, Any],
+        runs: Iterable[Mapping[str, Any]],
+        uses: Mapping[tuple[str, int], str],
+    ) -> None:
+        """Keep a study's document and its plan; runs that are there already stay as they are.
+
+        Each of `runs` has run_id, identity, recipe, seed and data_hash; `uses` maps (arm, seed) to the run.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO studies VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET document = excluded.document,"
+                " last_run = excluded.last_run",
+                (study, json.dumps(document), now(), now()),
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO runs (run_id, identity, recipe, seed, data_hash, state)"
+                " VALUES (?, ?, ?, ?, ?, 'planned')",
+                [
+                    (r["run_id"], canonical_json(r["identity"]), canonical_json(r["recipe"]), r["seed"], r["data_hash"])
+                    for r in runs
+                ],
+            )
+            db.execute("DELETE FROM uses WHERE study = ?", (study,))
+            db.executemany(
+                "INSERT INTO uses VALUES (?, ?, ?, ?)", [(study, arm, seed, run) for (arm, seed), run in uses.items()]
+            )
+
+    def studies(self) -> list[dict[str, Any]]:
+        """Return every study: name, first_run, last_run."""
+        return self._rows("SELECT name, first_run, last_run FROM studies ORDER BY name")
+
+    def study_document(self, study: str) -> dict[str, Any] | None:
+        """Return the document that was kept with a study, or None."""
+        rows = self._rows("SELECT document FROM studies WHERE name = ?", study)
+        return json.loads(rows[0]["document"]) if rows else None
+
+    # --- runs
+
+    def states(self, run_ids: Sequence[str]) -> dict[str, State]:
+        """Return the state of those of `run_ids` that the store has."""
+        wanted = set(run_ids)
+        rows = self._rows("SELECT run_id, state FROM runs")
+        return {row["run_id"]: State(row["state"]) for row in rows if row["run_id"] in wanted}
+
+    def runs_of(self, study: str) -> list[dict[str, Any]]:
+        """Return one row for each arm and seed of a study, with the run's columns; the recipe is read."""
+        rows = self._rows(
+            "SELECT uses.arm, runs.* FROM uses JOIN runs USING (run_id) WHERE uses.study = ?"
+            " ORDER BY uses.arm, uses.seed",
+            study,
+        )
+        return [{**row, "recipe": json.loads(row["recipe"])} for row in rows]
+
+    def epochs_of(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the epochs of each run, in order."""
+        found: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
+        for run_id in found:
+            found[run_id] = self._rows("SELECT * FROM epochs WHERE run_id = ? ORDER BY epoch", run_id)
+        return found
+
+    def begin(self, run_id: str) -> int:
+        """Mark a run as running; return the number of this attempt."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = 'running', reason = NULL, attempts = attempts + 1, started = ?,"
+                " finished = NULL WHERE run_id = ?",
+                (now(), run_id),
+            )
+            return int(db.execute("SELECT attempts FROM runs WHERE run_id = ?", (run_id,)).fetchone()[0])
+
+    def set_state(self, run_id: str, state: State, reason: str | None = None) -> None:
+        """Set a run's state and why."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = ?, reason = ?, finished = ? WHERE run_id = ?", (state, reason, now(), run_id)
+            )
+
+    def record(self, run_id: str, attempt: int) -> State:
+        """Take over what a worker wrote: artifacts first, then the rows, so that a row never lacks its artifacts."""
+        folder = artifacts.attempt_folder(self.root, run_id, attempt)
+        record = artifacts.read_record(folder)
+        if record is None:
+            self.set_state(run_id, State.FAILED, "the worker left no record")
+            return State.FAILED
+        artifacts.adopt(self.root, run_id, attempt)
+        return self._write_record(run_id, record)
+
+    def recover(self) -> list[str]:
+        """Bring runs that a driver left `running` when it died to what they are; return those taken over whole.
+
+        Only the holder of the lock may call it: with the lock held, no other driver is alive.
+        """
+        adopted = []
+        for row in self._rows("SELECT run_id, attempts FROM runs WHERE state = 'running'"):
+            run_id = row["run_id"]
+            if (record := artifacts.read_record(artifacts.run_folder(self.root, run_id))) is not None:
+                self._write_record(run_id, record)
+                adopted.append(run_id)
+            else:
+                self.set_state(run_id, State.INTERRUPTED, "the program ended during the run")
+            artifacts.remove_attempts(self.root, run_id)
+        return adopted
+
+    def environments(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the environments that the runs were trained in, with how many runs each has."""
+        wanted, counts = set(run_ids), dict[str, int]()
+        for row in self._rows("SELECT run_id, environment FROM runs WHERE environment IS NOT NULL"):
+            if row["run_id"] in wanted:
+                counts[row["environment"]] = counts.get(row["environment"], 0) + 1
+        documents = {row["id"]: row["document"] for row in self._rows("SELECT id, document FROM environments")}
+        return [{"runs": n, **json.loads(documents[key])} for key, n in counts.items()]
+
+    def _write_record(self, run_id: str, record: Mapping[str, Any]) -> State:
+        environment = hash_of(record["environment"])[:16]
+        health = record.get("health") or {}
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO environments VALUES (?, ?)", (environment, canonical_json(record["environment"]))
+            )
+            db.execute("DELETE FROM epochs WHERE run_id = ?", (run_id,))
+            db.executemany(
+                f"INSERT INTO epochs VALUES (?{', ?' * len(EPOCH_FIELDS)})",
+                [(run_id, *(epoch[name] for name in EPOCH_FIELDS)) for epoch in record["epochs"]],
+            )
+            db.execute(
+                "UPDATE runs SET state = ?, reason = ?, finished = ?, seconds = ?, cpu_seconds = ?, peak_bytes = ?,"
+                " collapsed = ?, undertrained = ?, overfit = ?, weights_hash = ?, environment = ? WHERE run_id = ?",
+                (
+                    record["state"],
+                    record.get("reason"),
+                    record["finished"],
+                    record.get("seconds"),
+                    record.get("cpu_seconds"),
+                    record.get("peak_bytes"),
+                    *(health.get(flag) for flag in HEALTH),
+                    record.get("weights_hash"),
+                    environment,
+                    run_id,
+                ),
+            )
+        return State(record["state"])
+
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        cursor = self._db.execute(query, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def open_store(root: Path, *, write: bool = False) -> Store:
+    """Open the store in `root`; with `write` it is made if need be, and locked for this process.
+
+    Raises:
+        UserError: there is none (reading), the path is a file, it is from a newer version, or another process
+            writes to it.
+    """
+    root = root.expanduser()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"--store {root}", "this is a file", "expected a folder", "give another path")
+    if not write and not (root / DATABASE).is_file():
+        raise UserError(
+            f"--store {root}",
+            "no store here",
+            next_step="train a study first, with doubleread run, or give another path",
+        )
+    lock = None
+    if write:
+        _make_folder(root)
+        lock = _locked(root)
+    connection = _connect(root / DATABASE, write)
+    if (found := version_of(connection)) > VERSION:
+        raise UserError(
+            f"--store {root}", f"schema version {found}", f"this program knows {VERSION}", "install a newer doubleread"
+        )
+    if write:
+        migrate(connection)
+    return Store(root, connection, lock)
+
+
+def _make_folder(root: Path) -> None:
+    try:
+        (root / "artifacts").mkdir(parents=True, exist_ok=True)
+        (root / "data").mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--store {root}", f"cannot be made ({error.strerror})", "", "give another path") from error
+
+
+def _locked(root: Path) -> Any:
+    handle = (root / "lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise UserError(
+            f"--store {root}", "another doubleread is training into this store", "", "wait for it, or give another path"
+        ) from error
+    return handle
+
+
+def _connect(path: Path, write: bool) -> sqlite3.Connection:
+    mode = "rwc" if write else "ro"
+    # one thread at a time uses it, but not always the thread that opened it
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    if write:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = EXTRA")
+    return connection

@@ -1,0 +1,33 @@
+"""The study file: schema, parsing, expansion into runs, identities; the two reports as files."""
+
+from doubleread.study.levels import Arm, label_of
+from doubleread.study.parse import (
+    BUILT_IN,
+    Experiment,
+    Study,
+    built_in_raw,
+    load_study,
+    parse_overrides,
+    parse_study,
+)
+from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
+from doubleread.study.schema import Assumption, Contradiction, Reported
+
+__all__ = [
+    "BUILT_IN",
+    "Arm",
+    "Assumption",
+    "Contradiction",
+    "Experiment",
+    "Plan",
+    "PlannedRun",
+    "Reported",
+    "Study",
+    "built_in_raw",
+    "data_key",
+    "label_of",
+    "load_study",
+    "parse_overrides",
+    "parse_study",
+    "plan_runs",
+]

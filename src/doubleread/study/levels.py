@@ -1,0 +1,154 @@
+"""Factors and levels: from the lists in an experiment to complete arms, each with its own recipe and data."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.recipe import Recipe, Spec, ineffective
+from doubleread.recipe.data import DataSpec
+from doubleread.study.problems import Path, show, user_error
+from doubleread.study.schema import ExperimentSpec
+
+DATA = "data"
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """One value of a factor; `label` is how the study names it."""
+
+    factor: str
+    label: str
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """One combination of levels: a complete training recipe on stated data.
+
+    `name` is `experiment/label`, with a comma between the labels of a grid; it is unique in a study.
+    """
+
+    experiment: str
+    name: str
+    levels: dict[str, str]
+    recipe: Recipe
+    data: DataSpec
+
+    @property
+    def label(self) -> str:
+        """The name without the experiment."""
+        return self.name.partition("/")[2]
+
+
+def label_of(value: Any) -> str:
+    """Return how a level is named: its `label`, its `name`, or the value itself as YAML would write it."""
+    if isinstance(value, Mapping):
+        named = value.get("label", value.get("name"))
+        return str(named) if named is not None else show(dict(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def arms_of(raw: Raw, name: str, spec: ExperimentSpec, place: str) -> tuple[Arm, ...]:
+    """Return the arms of one experiment: the full grid of its factors.
+
+    `raw` is the whole study file as it was read, `place` the file's name for errors.
+
+    Raises:
+        UserError: a path that does not exist, a level that does not fit, is listed twice or has no effect.
+    """
+    where = f"{place}, experiments.{name}"
+    factors = [_levels(path, values, where) for path, values in spec.factors.items()]
+    arms = []
+    for combination in itertools.product(*factors):
+        tree = {"base": copy.deepcopy(dict(raw["base"])), DATA: copy.deepcopy(dict(raw[DATA]))}
+        for path, value in spec.base.items():
+            _put(tree, path, value, f"{where}.base")
+        for level in combination:
+            _put(tree, level.factor, level.value, f"{where}.factors")
+        arm = _arm(tree, name, combination, spec, where)
+        _refuse_no_effect(arm, combination, where)
+        arms.append(arm)
+    return tuple(arms)
+
+
+def _levels(path: str, values: tuple[Any, ...], where: str) -> list[Level]:
+    levels: dict[str, Level] = {}
+    for value in values:
+        label = label_of(value)
+        if label in levels:
+            raise UserError(f"{where}.factors.{path}", f"level {label} is listed twice", "", "delete one of them")
+        bare = {k: v for k, v in value.items() if k != "label"} if isinstance(value, Mapping) else value
+        levels[label] = Level(factor=path, label=label, value=bare)
+    return list(levels.values())
+
+
+def _put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
+    """Set the value at a dotted path; a shorthand such as `loss: bce` on the way is written out first."""
+    keys = path.split(".")
+    node: dict[str, Any] = tree if keys[0] == DATA else tree["base"]
+    _check_top(keys, where, path)
+    for key in keys[:-1]:
+        inner = node.get(key)
+        if isinstance(inner, str):
+            inner = node[key] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise UserError(
+                f"{where}.{path}", f'there is no "{key}" to set it in', "", "name a part of the base or data"
+            )
+        node = inner
+    node[keys[-1]] = value
+
+
+def _check_top(keys: list[str], where: str, path: str) -> None:
+    known = [*Recipe.model_fields, *(f"{DATA}.{field}" for field in DataSpec.model_fields)]
+    head = ".".join(keys[:2]) if keys[0] == DATA else keys[0]
+    if head not in known:
+        raise UserError(f"{where}.{path}", f'unknown path "{path}"', did_you_mean(head, known))
+
+
+def _arm(tree: dict[str, Any], name: str, combination: tuple[Level, ...], spec: ExperimentSpec, where: str) -> Arm:
+    set_here = {**{level.factor: "factors" for level in combination}, **dict.fromkeys(spec.base, "base")}
+
+    def place_of(path: Path) -> str:
+        dotted = ".".join(str(part) for part in path)
+        for prefix, part in set_here.items():
+            inside = "base" if not prefix.startswith(f"{DATA}.") else ""
+            full = f"{inside}.{prefix}" if inside else prefix
+            if dotted == full or dotted.startswith(f"{full}."):
+                return f"{where}.{part}.{prefix}" + dotted.removeprefix(full)
+        return f"{where}, {dotted}"
+
+    try:
+        checked = _Tree.model_validate(tree)
+    except ValidationError as error:
+        raise user_error(error, tree, place_of, _Tree) from error
+    return Arm(
+        experiment=name,
+        name=f"{name}/{','.join(level.label for level in combination)}",
+        levels={level.factor: level.label for level in combination},
+        recipe=checked.base,
+        data=checked.data,
+    )
+
+
+def _refuse_no_effect(arm: Arm, combination: tuple[Level, ...], where: str) -> None:
+    for level in combination:
+        if (reason := ineffective(arm.recipe, level.factor)) is not None:
+            raise UserError(f"{where}.factors.{level.factor}", reason, "", "delete the factor or change the base")
+
+
+class _Tree(Spec):
+    """The two parts of a study file that make up an arm."""
+
+    base: Recipe
+    data: DataSpec

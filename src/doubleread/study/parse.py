@@ -1,0 +1,237 @@
+"""From a study file to a `Study`: reading, overriding, checking."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.metrics import metric_names
+from doubleread.recipe import Recipe
+from doubleread.recipe.data import DataSpec
+from doubleread.study import problems
+from doubleread.study.levels import Arm, arms_of, label_of
+from doubleread.study.problems import show, user_error
+from doubleread.study.schema import Assumption, Contradiction, Reported, ReportedNumber, StudyFile
+from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
+
+BUILT_IN = ("report-a", "report-b")
+_NUMBER = TypeAdapter(ReportedNumber)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """A named part of a study with its own factors.
+
+    `reported` maps a metric to the reported numbers by arm name.
+    """
+
+    name: str
+    title: str
+    factors: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    reported: dict[str, dict[str, Reported]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """A study, checked: the question, the data, what is fixed, what varies, the seeds.
+
+    `raw` is the file as it was read and `overrides` what `--set` and its like changed, path → value; both together
+    give the study again.
+    """
+
+    name: str
+    question: str
+    data: DataSpec
+    base: Recipe
+    seeds: tuple[int, ...]
+    experiments: tuple[Experiment, ...]
+    keep_weights: str
+    assumptions: dict[str, Assumption]
+    contradictions: tuple[Contradiction, ...]
+    source_note: str | None
+    place: str
+    raw: dict[str, Any] = field(repr=False)
+    overrides: dict[str, Any]
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Every arm of every experiment, in the order of the file."""
+        return tuple(arm for experiment in self.experiments for arm in experiment.arms)
+
+
+def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Return the study in a file, or the built-in one of that name.
+
+    `overrides` maps dotted paths from the root of the file to values, as `--set` does.
+
+    Raises:
+        UserError: there is no such file or name, or something in it does not fit; the message says what.
+    """
+    if str(source) in BUILT_IN:
+        return parse_study(built_in_raw(str(source)), place=str(source), overrides=overrides)
+    path = Path(source)
+    if not path.exists():
+        raise UserError(
+            str(source), "no such study", f"expected a file, or one of {', '.join(BUILT_IN)}", "check the path"
+        )
+    raw = read_mapping(path)
+    _locate_source(raw, path.parent)
+    return parse_study(raw, place=path.name, overrides=overrides)
+
+
+def _locate_source(raw: dict[str, Any], folder: Path) -> None:
+    """Make a relative path to the images absolute, so that the study means the same from any folder."""
+    data = raw.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if isinstance(source, str) and source != "phantom" and (folder / source).exists():
+        raw["data"] = {**raw["data"], "source": str((folder / source).resolve())}
+
+
+def built_in_raw(name: str) -> dict[str, Any]:
+    """Return the study file of a report, as it is in the package."""
+    text = (resources.files("doubleread.study") / "reports" / f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_mapping(text, name)
+
+
+def parse_study(raw: dict[str, Any], *, place: str, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Return the study in a mapping; `place` names it in errors.
+
+    Raises:
+        UserError: something does not fit.
+    """
+    changed = dict(overrides or {})
+    tree = _overridden(raw, changed, place)
+    checked = _checked(tree, place, changed)
+    experiments = tuple(
+        Experiment(
+            name=name,
+            title=spec.title or name,
+            factors=tuple(spec.factors),
+            arms=(arms := arms_of(tree, name, spec, place)),
+            reported=_reported(spec.reported, arms, f"{place}, experiments.{name}.reported"),
+        )
+        for name, spec in checked.experiments.items()
+    )
+    return Study(
+        name=checked.study,
+        question=checked.question,
+        data=checked.data,
+        base=checked.base,
+        seeds=checked.seeds,
+        experiments=experiments,
+        keep_weights=checked.keep_weights,
+        assumptions=checked.assumptions,
+        contradictions=checked.contradictions,
+        source_note=checked.source_note,
+        place=place,
+        raw=copy.deepcopy(raw),
+        overrides=changed,
+    )
+
+
+def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """Return `key=value` texts of `--set` as a mapping; values are YAML.
+
+    Raises:
+        UserError: a text has no `=`, or its value is not YAML.
+    """
+    overrides: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set {text}", "no value", "expected key=value", "for example --set base.epochs=5")
+        overrides[key.strip()] = parse_value(value, f"--set {key.strip()}")
+    return overrides
+
+
+def _overridden(raw: dict[str, Any], overrides: dict[str, Any], place: str) -> dict[str, Any]:
+    tree = copy.deepcopy(raw)
+    for dotted, value in overrides.items():
+        _refuse_factor(tree, dotted)
+        *way, last = dotted.split(".")
+        node: Any = tree
+        for key in way:
+            inner = node.get(key)
+            if isinstance(inner, str) and node is not tree:
+                inner = node[key] = {"name": inner}
+            if not isinstance(inner, dict):
+                raise UserError(f"--set {dotted}", f'{place} has no "{key}" to set it in', _paths_from(node, key))
+            node = inner
+        node[last] = copy.deepcopy(value)
+    return tree
+
+
+def _paths_from(node: dict[str, Any], key: str) -> str:
+    return did_you_mean(key, [str(known) for known in node])
+
+
+def _refuse_factor(tree: dict[str, Any], dotted: str) -> None:
+    experiments = tree.get("experiments")
+    if dotted.split(".")[0] == "experiments":
+        raise UserError(f"--set {dotted}", "experiments cannot be overridden", "", "edit a copy of the study")
+    for name, spec in (experiments if isinstance(experiments, dict) else {}).items():
+        for factor in spec.get("factors", {}) if isinstance(spec, dict) else {}:
+            path = factor if str(factor).startswith("data.") else f"base.{factor}"
+            if f"{dotted}.".startswith(f"{path}.") or f"{path}.".startswith(f"{dotted}."):
+                raise UserError(
+                    f"--set {dotted}", f"{factor} is a factor of experiment {name}", "", "edit a copy of the study"
+                )
+
+
+def _checked(tree: dict[str, Any], place: str, overrides: dict[str, Any]) -> StudyFile:
+    def place_of(path: problems.Path) -> str:
+        dotted = ".".join(str(part) for part in path)
+        for key in overrides:
+            if dotted == key or dotted.startswith(f"{key}."):
+                return f"--set {dotted}"
+        return f"{place}, {dotted}" if dotted else place
+
+    try:
+        return StudyFile.model_validate(tree)
+    except ValidationError as error:
+        raise user_error(error, tree, place_of, StudyFile) from error
+
+
+def _reported(raw: Mapping[str, Any], arms: tuple[Arm, ...], place: str) -> dict[str, dict[str, Reported]]:
+    result: dict[str, dict[str, Reported]] = {}
+    for metric, numbers in raw.items():
+        if metric not in metric_names():
+            raise UserError(f"{place}.{metric}", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
+        here = f"{place}.{metric}"
+        pairs = numbers.items() if isinstance(numbers, Mapping) else [_grid_entry(entry, here) for entry in numbers]
+        result[metric] = {
+            _arm_named(key, arms, here): _number(value, f"{here}.{label_of(key)}") for key, value in pairs
+        }
+    return result
+
+
+def _grid_entry(entry: Any, place: str) -> tuple[Any, Any]:
+    if not isinstance(entry, Mapping) or set(entry) != {"arm", "value"} or not isinstance(entry["arm"], Mapping):
+        raise UserError(place, f"got {show(entry)}", "expected {arm: {factor: label, …}, value: number}")
+    return entry["arm"], entry["value"]
+
+
+def _arm_named(key: Any, arms: tuple[Arm, ...], place: str) -> str:
+    wanted = {str(f): label_of(v) for f, v in key.items()} if isinstance(key, Mapping) else None
+    for arm in arms:
+        if arm.levels == wanted or (wanted is None and arm.label == label_of(key)):
+            return arm.name
+    raise UserError(
+        place, f"no arm {show(key) if wanted else label_of(key)}", did_you_mean(label_of(key), [a.label for a in arms])
+    )
+
+
+def _number(value: Any, place: str) -> Reported:
+    try:
+        return _NUMBER.validate_python(value)
+    except ValidationError as error:
+        expected = error.errors()[0].get("ctx", {}).get("expected", "a number")
+        raise UserError(place, f"got {show(value)}", f"expected {expected}") from error

@@ -1,0 +1,92 @@
+"""From a study and its prepared sets to the runs that answer it, each with an identity of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from doubleread.files import canonical_json, hash_of
+from doubleread.recipe import Recipe
+from doubleread.recipe.data import DataSpec
+from doubleread.study.levels import Arm
+from doubleread.study.parse import Study
+
+NUMERICS = 1
+"""Raised only when golden traces change: runs of an older number are trained again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRun:
+    """One recipe × one seed on one prepared set, to be trained once.
+
+    `identity` is what `run_id` is the hash of; `uses` are the arms, of any experiment, that it stands for.
+    """
+
+    run_id: str
+    recipe: Recipe
+    intensity: str
+    seed: int
+    data_hash: str
+    identity: dict[str, Any]
+    uses: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Every run of a study, each once; `run_of` finds the run of an arm and a seed.
+
+    Runs stand seed by seed: whatever has finished when a study is stopped is as balanced over the arms as can be.
+    """
+
+    study: Study
+    runs: tuple[PlannedRun, ...]
+    run_of: Mapping[tuple[str, int], str]
+
+
+def data_key(data: DataSpec) -> str:
+    """Return the same text for two data specifications that ask for the same prepared set."""
+    return canonical_json(data.preparation())
+
+
+def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str) -> dict[str, Any]:
+    """Return what makes a run the run it is: equal identities mean equal numbers, so such a run is trained once."""
+    return {
+        "recipe": recipe.canonical(),
+        "intensity": intensity,
+        "seed": seed,
+        "data": data_hash,
+        "precision": "fp32",
+        "device": "cpu",
+        "path": "reference",
+        "numerics": NUMERICS,
+    }
+
+
+def plan_runs(study: Study, data_hashes: Mapping[str, str]) -> Plan:
+    """Return the plan of a study; `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash."""
+    runs: dict[str, PlannedRun] = {}
+    uses: dict[str, list[str]] = {}
+    run_of: dict[tuple[str, int], str] = {}
+    for seed in study.seeds:
+        for arm in study.arms:
+            run = _planned(arm, seed, data_hashes[data_key(arm.data)])
+            runs.setdefault(run.run_id, run)
+            uses.setdefault(run.run_id, []).append(arm.name)
+            run_of[arm.name, seed] = run.run_id
+    return Plan(
+        study=study, runs=tuple(replace(run, uses=tuple(uses[key])) for key, run in runs.items()), run_of=run_of
+    )
+
+
+def _planned(arm: Arm, seed: int, data_hash: str) -> PlannedRun:
+    identity = identity_of(arm.recipe, arm.data.intensity, seed, data_hash)
+    return PlannedRun(
+        run_id=hash_of(identity)[:20],
+        recipe=arm.recipe,
+        intensity=arm.data.intensity,
+        seed=seed,
+        data_hash=data_hash,
+        identity=identity,
+        uses=(),
+    )

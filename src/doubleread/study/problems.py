@@ -1,0 +1,122 @@
+"""Turns what pydantic finds wrong into the product's own errors: place, found, allowed, next step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.recipe import PARTS, Spec
+
+Path = tuple[str | int, ...]
+
+
+def user_error(error: ValidationError, raw: Any, place_of: Callable[[Path], str], top: type[Spec]) -> UserError:
+    """Return the first problem of `error` as a `UserError`.
+
+    `raw` is what was validated, `place_of` gives the place of a path inside it, `top` is the specification that it
+    was validated against.
+    """
+    details = error.errors(include_url=False)[0]
+    path, tag = _path_in(raw, details["loc"])
+    if details["type"] == "missing" and path[-1:] != details["loc"][-1:]:
+        path = (*path, details["loc"][-1])
+    return UserError(place_of(path), *_found_and_allowed(details, raw, path, tag, top))
+
+
+def show(value: Any) -> str:
+    """Return a value as a user would have written it, cut to 60 characters."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _path_in(raw: Any, loc: Sequence[str | int]) -> tuple[Path, str | None]:
+    """Drop the parts of a location that pydantic adds for the members of a union, and return the last of them."""
+    path: list[str | int] = []
+    value, tag = raw, None
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(value, Mapping):
+            if part in value:
+                value = value[part]
+            elif not last:
+                tag = str(part)
+                continue
+            path.append(part)
+        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+            value = value[part]
+            path.append(part)
+        else:
+            tag = str(part)
+    return tuple(path), tag
+
+
+def _found_and_allowed(
+    details: ErrorDetails, raw: Any, path: Path, tag: str | None, top: type[Spec]
+) -> tuple[str, str, str]:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "missing":
+        return "missing", "", "add it"
+    if kind == "extra_forbidden":
+        return _unknown_key(raw, path, tag, top)
+    if kind == "union_tag_invalid":
+        return _not_a_name(context["tag"], context["expected_tags"].split(","))
+    if kind == "literal_error" and isinstance(details["input"], str):
+        return _not_a_name(details["input"], context["expected"].split(" or "))
+    if kind == "union_tag_not_found":
+        return f"got {show(details['input'])}", "expected a name, or {name: …} with its options", ""
+    if kind == "expected":
+        return f"got {show(details['input'])}", f"expected {context['expected']}", ""
+    if kind == "too_short":
+        return f"got {show(details['input'])}", "expected one entry or more", ""
+    message = details["msg"].removeprefix("Value error, ")
+    return f"got {show(details['input'])}", message[:1].lower() + message[1:], ""
+
+
+def _not_a_name(got: str, allowed: Sequence[str]) -> tuple[str, str, str]:
+    return f'got "{got}"', did_you_mean(got, [name.strip(" '") for name in allowed]), ""
+
+
+def _unknown_key(raw: Any, path: Path, tag: str | None, top: type[Spec]) -> tuple[str, str, str]:
+    key, holder = str(path[-1]), _at(raw, path[:-1])
+    part = str(path[-2]) if len(path) > 1 else ""
+    if part in PARTS:
+        name = tag or (holder.get("name") if isinstance(holder, Mapping) else None)
+        others = [other for other, spec in PARTS[part].items() if key in spec.model_fields]
+        if others and name:
+            return f"{key} has no effect with {name}", "", "delete it"
+        known = PARTS[part][name].model_fields if name in PARTS[part] else {}
+        return f'unknown key "{key}"', did_you_mean(key, known), ""
+    return f'unknown key "{key}"', did_you_mean(key, _fields_at(top, path[:-1])), ""
+
+
+def _at(raw: Any, path: Path) -> Any:
+    for part in path:
+        raw = raw[part]
+    return raw
+
+
+def _fields_at(top: type[Spec], path: Path) -> list[str]:
+    """Return the keys that are allowed at `path` below the specification `top`."""
+    spec: type[Spec] = top
+    for part in path:
+        # a key of a mapping or an index of a list, such as an experiment's name, stays in the same specification
+        if part in spec.model_fields:
+            spec = _spec_inside(spec.model_fields[str(part)].annotation) or spec
+    return list(spec.model_fields)
+
+
+def _spec_inside(annotation: Any) -> type[Spec] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _spec_inside(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,122 @@
+"""The study file: its keys and what may stand there. What the levels of a factor may be is checked with the arms."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from doubleread.recipe import Recipe, Spec
+from doubleread.recipe.data import DataSpec
+from doubleread.recipe.spec import Text, WholeFromZero, expecting
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+REPORTED = re.compile(rf"(?:(about|>=|<=|>|<)\s*)?({NUMBER})|({NUMBER})\s+to\s+({NUMBER})")
+
+Name = Annotated[
+    str,
+    Field(strict=True, pattern=f"^{NAME.pattern}$"),
+    expecting("small letters, digits and hyphens, such as batch-size"),
+]
+
+
+class Reported(Spec):
+    """A number that a report gives: exact, or `about 60`, `>= 0.1`, `0.90 to 0.95`.
+
+    `value` is the number where there is one; `text` what stands in tables.
+    """
+
+    text: str
+    value: float | None
+
+
+def _reported(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"text": f"{value:g}", "value": float(value)}
+    if isinstance(value, str) and (match := REPORTED.fullmatch(value.strip())):
+        bound, number, low, high = match.groups()
+        signs = {">=": "≥ ", "<=": "≤ ", ">": "> ", "<": "< ", "about": "about ", None: ""}
+        if low is not None:
+            return {"text": f"{low} to {high}", "value": None}
+        return {"text": signs[bound] + number, "value": float(number) if bound in (None, "about") else None}
+    return value
+
+
+ReportedNumber = Annotated[
+    Reported, BeforeValidator(_reported), expecting('a number, or a text such as "about 60", ">= 0.1", "0.90 to 0.95"')
+]
+
+
+class ExperimentSpec(Spec):
+    """One experiment: what varies, what is fixed otherwise than in the study's base, and what was reported.
+
+    `base` maps dotted paths to values; `factors` maps dotted paths to lists of levels; `reported` maps a metric to
+    the numbers by the label of their level, or, in a grid, to a list of `{arm: {factor: label, …}, value: number}`.
+    """
+
+    title: Text | None = None
+    base: dict[str, Any] = Field(default_factory=dict)
+    factors: Annotated[
+        dict[str, Annotated[tuple[Any, ...], Field(min_length=1), expecting("a list of one level or more")]],
+        Field(min_length=1),
+    ]
+    reported: dict[Text, dict[Any, Any] | list[Any]] = Field(default_factory=dict)
+
+
+class Assumption(Spec):
+    """A setting that a report leaves out: what is assumed, what else it could have been, and why we assume it."""
+
+    path: Text
+    assumed: Any
+    alternatives: Annotated[tuple[Any, ...], expecting("a list of values")]
+    because: Text
+
+
+class Contradiction(Spec):
+    """What a report leaves contradictory, and how the study shows it."""
+
+    about: Text
+    says: Text
+    shown: Text
+
+
+def _seed_numbers(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return tuple(range(value))
+    return value
+
+
+def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed stands twice")
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[WholeFromZero, ...],
+    Field(min_length=1),
+    BeforeValidator(_seed_numbers),
+    AfterValidator(_all_different),
+    expecting("a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
+]
+
+
+class StudyFile(Spec):
+    """A whole study file.
+
+    `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then the lowest
+    seed), or of `none`.
+    """
+
+    study: Name
+    question: Text
+    data: DataSpec
+    base: Recipe
+    seeds: Seeds
+    experiments: Annotated[dict[Name, ExperimentSpec], Field(min_length=1)]
+    keep_weights: Annotated[Literal["all", "best", "none"], expecting("all, best or none")] = "all"
+    assumptions: dict[Name, Assumption] = Field(default_factory=dict)
+    contradictions: tuple[Contradiction, ...] = ()
+    source_note: Text | None = None

@@ -1,0 +1,65 @@
+"""Reading YAML 1.2 that a stranger may have written: capped size, no duplicate keys, few aliases."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+
+from doubleread.errors import UserError
+from doubleread.files import read_text
+
+MAX_BYTES = 1 * 2**20
+MAX_ALIASES = 100
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        UserError: the file is missing, too large, not YAML 1.2, has a duplicate key, or is not a mapping.
+    """
+    return parse_mapping(read_text(path, MAX_BYTES), str(path))
+
+
+def parse_mapping(text: str, place: str) -> dict[str, Any]:
+    """Return the mapping in a YAML text; `place` names it in errors."""
+    value = _parse(text, place)
+    if not isinstance(value, dict):
+        found = "the file is empty" if value is None else f"got {type(value).__name__}"
+        raise UserError(place, found, "expected a mapping of keys to values")
+    return value
+
+
+def parse_value(text: str, place: str) -> Any:
+    """Return the value of one YAML scalar or flow collection, as after `--set key=`."""
+    return _parse(text, place)
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        # counted before anything is built: nested aliases multiply when the tree is walked
+        aliases = sum(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(io.StringIO(text)))
+        if aliases > MAX_ALIASES:
+            raise UserError(place, f"{aliases} aliases", f"expected at most {MAX_ALIASES}")
+        return YAML(typ="safe", pure=True).load(io.StringIO(text))
+    except DuplicateKeyError as error:
+        raise UserError(_marked(place, error), _duplicate(error), "a key may stand once") from error
+    except MarkedYAMLError as error:
+        raise UserError(_marked(place, error), f"not YAML ({error.problem})", next_step="mend the line") from error
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise UserError(place, "not YAML 1.2", next_step="check the syntax") from error
+
+
+def _marked(place: str, error: MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f"{place}, line {mark.line + 1}" if mark is not None else place
+
+
+def _duplicate(error: DuplicateKeyError) -> str:
+    return (error.problem or "duplicate key").split(" with value")[0].replace("found ", "")

@@ -1,0 +1,112 @@
+"""The layers: imports point one way, heavy things load late, nothing global is random, nothing is unpickled."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "doubleread"
+LAYERS = [
+    {"nouns", "errors", "seeds"},
+    {"files"},
+    {"images", "recipe", "models", "metrics", "stats"},
+    {"study", "dataset", "training"},
+    {"store", "engines"},
+    {"runner", "analysis"},
+    {"report", "model_file"},
+    {"server"},
+    {"api"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def package_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(tree: ast.AST) -> list[tuple[ast.stmt, str]]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(node, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append((node, node.module))
+    return found
+
+
+def inner_imports(tree: ast.AST) -> list[str]:
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [name for function in functions for _, name in imports_of(function)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path):
+    mine = package_of(path)
+    if mine in ("__init__", "__main__"):
+        return
+    assert mine in LEVEL, f"{mine} stands in no layer"
+    for _, name in imports_of(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] != "doubleread" or len(parts) == 1 or parts[1] == mine:
+            continue
+        assert LEVEL[parts[1]] < LEVEL[mine], f"{mine} (layer {LEVEL[mine]}) imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_the_entry_points_import_inside_functions(path):
+    if path in (SOURCE / "__init__.py", SOURCE / "cli" / "__init__.py"):
+        return
+    assert inner_imports(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_sizes(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            assert node.end_lineno - first.lineno + 1 <= 45, f"{node.name} is too long"
+
+
+def attribute_calls(tree: ast.AST) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def test_nothing_draws_from_a_global_generator():
+    for path in FILES:
+        calls = attribute_calls(ast.parse(path.read_text()))
+        drawn = {c for c in calls if c.startswith(("np.random.", "random.")) and not c.split(".")[-1][0].isupper()}
+        assert drawn == set(), f"{path}: {drawn}"
+        if path.name != "randomness.py":
+            assert "torch.manual_seed" not in calls, f"{path} seeds torch"
+
+
+def test_nothing_is_unpickled():
+    forbidden = {"torch.load", "pickle.load", "pickle.loads", "joblib.load", "pd.read_pickle"}
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        assert not attribute_calls(tree) & forbidden, path
+        keywords = [k for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords]
+        assert not any(k.arg == "allow_pickle" and getattr(k.value, "value", None) for k in keywords), path
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("doubleread", {"torch", "numpy", "pandas", "typer"}),
+        ("doubleread.cli", {"torch", "numpy", "pandas", "matplotlib"}),
+        ("doubleread.recipe", {"torch"}),
+        ("doubleread.study", {"torch"}),
+        ("doubleread.store", {"torch"}),
+        ("doubleread.report", {"torch"}),
+    ],
+)
+def test_light_modules_load_nothing_heavy(module, absent):
+    code = f"import sys, {module}; print(*(set(sys.modules) & {absent!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
