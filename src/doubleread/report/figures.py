@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -88,10 +89,12 @@ def save_figures(result: StudyResult, folder: Path) -> list[Path]:
 
 
 def rendered(figure: Figure, kind: str) -> bytes:
-    """Return a figure as the bytes of a png, svg or pdf file, without a date, so equal figures are equal files."""
+    """Return a figure as the bytes of a png, svg or pdf file; equal figures give equal bytes."""
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+    # without a salt of its own, every SVG would get random names inside
+    with rc_context({"svg.hashsalt": "doubleread"}):
+        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
     return content.getvalue()
 
 

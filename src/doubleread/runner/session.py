@@ -17,7 +17,8 @@ from doubleread.runner.progress import Show
 from doubleread.store import Store
 from doubleread.study import Plan, PlannedRun, Study, data_key, parse_study, plan_runs
 
-PRELOAD = ("doubleread.runner.task",)
+# torch imports its compiler at the first optimizer step, 1.6 s of every run unless the server has it already
+PRELOAD = ("torch._dynamo", "doubleread.runner.task")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from doubleread.errors import UserError, did_you_mean
 from doubleread.recipe import PARTS, Spec
 
 Path = tuple[str | int, ...]
+NOT_A_MAPPING = ("union_tag_not_found", "model_attributes_type", "model_type", "dict_type", "mapping_type")
 
 
 def user_error(error: ValidationError, raw: Any, place_of: Callable[[Path], str], top: type[Spec]) -> UserError:
@@ -70,14 +71,21 @@ def _found_and_allowed(
         return _not_a_name(context["tag"], context["expected_tags"].split(","))
     if kind == "literal_error" and isinstance(details["input"], str):
         return _not_a_name(details["input"], context["expected"].split(" or "))
-    if kind == "union_tag_not_found":
-        return f"got {show(details['input'])}", "expected a name, or {name: …} with its options", ""
+    return f"got {show(details['input'])}", _expected(kind, path, details), ""
+
+
+def _expected(kind: str, path: Path, details: ErrorDetails) -> str:
     if kind == "expected":
-        return f"got {show(details['input'])}", f"expected {context['expected']}", ""
+        return f"expected {details.get('ctx', {})['expected']}"
+    if kind in NOT_A_MAPPING:
+        named = kind == "union_tag_not_found" or path[-1:] in [(part,) for part in PARTS]
+        return "expected a name, or {name: …} with its options" if named else "expected a mapping"
+    if kind in ("tuple_type", "list_type"):
+        return "expected a list"
     if kind == "too_short":
-        return f"got {show(details['input'])}", "expected one entry or more", ""
+        return "expected one entry or more"
     message = details["msg"].removeprefix("Value error, ")
-    return f"got {show(details['input'])}", message[:1].lower() + message[1:], ""
+    return message[:1].lower() + message[1:]
 
 
 def _not_a_name(got: str, allowed: Sequence[str]) -> tuple[str, str, str]:

@@ -1,0 +1,149 @@
+"""The store: round trips, one writer, recovery, and refusals."""
+
+import numpy as np
+import pytest
+
+from doubleread.errors import UserError
+from doubleread.nouns import State
+from doubleread.store import Logits, attempt_folder, open_store, read_logits, run_folder, write_attempt
+from doubleread.store.schema import VERSION
+
+RUN = {"run_id": "r1", "identity": {"seed": 0}, "recipe": {"epochs": 1}, "seed": 0, "data_hash": "d"}
+EPOCH = {
+    "epoch": 0,
+    "rate": 0.1,
+    "train_loss": 0.7,
+    "train_accuracy": 0.5,
+    "val_loss": 0.6,
+    "val_accuracy": 0.75,
+    "seconds": 0.01,
+}
+RECORD = {
+    "state": "done",
+    "epochs": [EPOCH],
+    "finished": "2026-01-01T00:00:00+00:00",
+    "environment": {"python": "3.11"},
+    "health": {"collapsed": False, "undertrained": True, "overfit": False},
+    "seconds": 1.5,
+    "cpu_seconds": 1.25,
+    "peak_bytes": 1000,
+    "weights_hash": "w",
+}
+LOGITS = Logits(
+    val_rows=np.array([1, 2]),
+    val=np.array([0.1, -1 / 3], np.float32),
+    test_rows=np.array([3]),
+    test=np.array([1e-7], np.float32),
+)
+WEIGHTS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+
+def planned(root):
+    store = open_store(root, write=True)
+    store.save_plan("s", {"file": {}}, [RUN], {("e/a", 0): "r1", ("f/b", 0): "r1"})
+    return store
+
+
+def finish(store):
+    attempt = store.begin("r1")
+    write_attempt(attempt_folder(store.root, "r1", attempt), RECORD, LOGITS, WEIGHTS)
+    return store.record("r1", attempt)
+
+
+def test_round_trip(tmp_path):
+    with planned(tmp_path) as store:
+        assert store.states(["r1", "r2"]) == {"r1": State.PLANNED}
+        assert finish(store) is State.DONE
+        (one, two) = store.runs_of("s")
+        assert (one["arm"], two["arm"]) == ("e/a", "f/b")
+        assert {key: one[key] for key in ("state", "seconds", "peak_bytes", "undertrained", "weights_hash")} == {
+            "state": "done",
+            "seconds": 1.5,
+            "peak_bytes": 1000,
+            "undertrained": 1,
+            "weights_hash": "w",
+        }
+        assert store.epochs_of(["r1"])["r1"] == [{"run_id": "r1", **EPOCH}]
+        assert store.environments(["r1"]) == [{"runs": 1, "python": "3.11"}]
+    back = read_logits(tmp_path, "r1")
+    for name in ("val_rows", "val", "test_rows", "test"):
+        assert np.array_equal(getattr(back, name), getattr(LOGITS, name))
+    assert sorted(path.name for path in run_folder(tmp_path, "r1").iterdir()) == [
+        "logits.npz",
+        "run.json",
+        "weights.safetensors",
+    ]
+
+
+def test_a_plan_that_is_saved_again_keeps_what_is_done(tmp_path):
+    with planned(tmp_path) as store:
+        finish(store)
+        store.save_plan("s", {"file": {}}, [RUN, {**RUN, "run_id": "r2"}], {("e/a", 0): "r1", ("e/b", 0): "r2"})
+        assert store.states(["r1", "r2"]) == {"r1": State.DONE, "r2": State.PLANNED}
+        assert [row["arm"] for row in store.runs_of("s")] == ["e/a", "e/b"]
+
+
+def test_a_worker_that_left_no_record_failed(tmp_path):
+    with planned(tmp_path) as store:
+        attempt = store.begin("r1")
+        attempt_folder(tmp_path, "r1", attempt).mkdir()
+        assert store.record("r1", attempt) is State.FAILED
+        assert store.runs_of("s")[0]["reason"] == "the worker left no record"
+
+
+def test_a_driver_that_died_in_the_middle_of_a_run(tmp_path):
+    with planned(tmp_path) as store:
+        attempt = store.begin("r1")
+        attempt_folder(tmp_path, "r1", attempt).mkdir()
+    with open_store(tmp_path, write=True) as store:
+        assert store.recover() == []
+        assert store.states(["r1"]) == {"r1": State.INTERRUPTED}
+        assert list((tmp_path / "artifacts").iterdir()) == []
+
+
+def test_a_driver_that_died_between_the_folder_and_the_rows(tmp_path):
+    with planned(tmp_path) as store:
+        attempt = store.begin("r1")
+        write_attempt(attempt_folder(tmp_path, "r1", attempt), RECORD, LOGITS, WEIGHTS)
+        attempt_folder(tmp_path, "r1", attempt).rename(run_folder(tmp_path, "r1"))
+    with open_store(tmp_path, write=True) as store:
+        assert store.recover() == ["r1"]
+        assert store.states(["r1"]) == {"r1": State.DONE}
+        assert len(store.epochs_of(["r1"])["r1"]) == 1
+
+
+def test_a_second_attempt_replaces_the_first(tmp_path):
+    with planned(tmp_path) as store:
+        finish(store)
+        assert finish(store) is State.DONE
+        assert store.runs_of("s")[0]["attempts"] == 2
+        assert len(store.epochs_of(["r1"])["r1"]) == 1
+
+
+def test_one_writer_any_number_of_readers(tmp_path):
+    with planned(tmp_path), open_store(tmp_path) as one, open_store(tmp_path) as two:
+        assert one.studies() == two.studies()
+        with pytest.raises(UserError) as error:
+            open_store(tmp_path, write=True)
+    assert str(error.value) == (
+        f"--store {tmp_path}: another doubleread is training into this store; wait for it, or give another path"
+    )
+
+
+def test_reading_never_makes_a_store(tmp_path):
+    with pytest.raises(UserError) as error:
+        open_store(tmp_path / "none")
+    assert str(error.value) == (
+        f"--store {tmp_path / 'none'}: no store here; train a study first, with doubleread run, or give another path"
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_store_of_a_newer_program_is_refused(tmp_path):
+    with planned(tmp_path) as store:
+        store._db.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(UserError) as error:
+        open_store(tmp_path)
+    assert str(error.value) == (
+        f"--store {tmp_path}: schema version {VERSION + 1}; this program knows {VERSION}; install a newer doubleread"
+    )

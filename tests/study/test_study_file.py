@@ -1,0 +1,220 @@
+"""The study file: every mistake is answered with its place, what was found and what is allowed."""
+
+import copy
+
+import pytest
+
+from doubleread.errors import UserError
+from doubleread.study import load_study, parse_overrides, parse_study
+from doubleread.study.yaml_file import parse_mapping
+from tests.conftest import small_study
+
+
+def changed(path, value):
+    """Return the small study with one value set, by a path with slashes (keys may hold dots)."""
+    study = small_study("phantom")
+    *way, last = path.split("/")
+    node = study
+    for key in way:
+        node = node[key]
+    node[last] = value
+    return study
+
+
+MISTAKES = [
+    ("base/batchsize", 8, 'base.batchsize: unknown key "batchsize"; did you mean "batch_size"?'),
+    ("base/batch_size", 0, "base.batch_size: got 0; expected a whole number ≥ 1"),
+    ("base/batch_size", True, "base.batch_size: got true; expected a whole number ≥ 1"),
+    ("base/batch_size", 8.5, "base.batch_size: got 8.5; expected a whole number ≥ 1"),
+    ("base/epochs", "ten", 'base.epochs: got "ten"; expected a whole number ≥ 1'),
+    ("base/optimizer", {"name": "adam", "lr": -1}, "base.optimizer.lr: got -1; expected a number > 0"),
+    ("base/optimizer", {"name": "adam"}, "base.optimizer.lr: missing; add it"),
+    (
+        "base/optimizer",
+        {"name": "adam", "lr": 1e-3, "momentum": 0.9},
+        "base.optimizer.momentum: momentum has no effect with adam; delete it",
+    ),
+    ("base/optimizer", {"name": "adm", "lr": 1}, 'base.optimizer: got "adm"; did you mean "adam"?'),
+    ("base/optimizer", 5, "base.optimizer: got 5; expected a name, or {name: …} with its options"),
+    ("base/model", "mlp", "base.model.hidden: missing; add it"),
+    ("base/model", {"name": "mpl", "hidden": [4]}, 'base.model.name: got "mpl"; did you mean "mlp"?'),
+    ("base/model", {"name": "mlp", "hidden": [4, 0]}, "base.model.hidden.1: got 0; expected a whole number ≥ 1"),
+    ("base/schedule", {"name": "step", "gamma": 0.1}, "base.schedule.every: missing; add it"),
+    ("base/schedule", {"name": "cosine", "per": "step"}, 'base.schedule.per: got "step"; expected epoch or batch'),
+    (
+        "base/loss",
+        {"name": "bce", "class_weights": [1]},
+        "base.loss.class_weights: got [1]; expected none, balanced, or two numbers > 0, negative class first",
+    ),
+    ("data/splt", 1, 'data.splt: unknown key "splt"; did you mean "split"?'),
+    ("data/image_size", 2, "data.image_size: got 2; expected a whole number from 4 to 4096"),
+    ("data/intensity", "half", 'data.intensity: got "half"; expected raw, unit or standard'),
+    ("data/split", "gven", 'data.split: got "gven"; expected given, or {val, by, seed}'),
+    (
+        "data/split",
+        {"val": 2, "by": "case", "seed": 0},
+        "data.split.val: got 2; expected a number between 0 and 1",
+    ),
+    ("data/sample", {"train": 3, "test": 3, "per": "class"}, "data.sample.seed: missing; add it"),
+    ("seeds", 0, "seeds: got 0; expected a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
+    ("seeds", [1, 1], "seeds: got [1, 1]; expected a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
+    ("study", "My Study", 'study: got "My Study"; expected small letters, digits and hyphens, such as batch-size'),
+    ("experiments/batch/factors", {}, "experiments.batch.factors: got {}; expected one entry or more"),
+    (
+        "experiments/batch/factors/batch_size",
+        ["32x"],
+        'experiments.batch.factors.batch_size: got "32x"; expected a whole number ≥ 1',
+    ),
+    (
+        "experiments/batch/factors/batch_size",
+        [8, 4, 8],
+        "experiments.batch.factors.batch_size: level 8 is listed twice; delete one of them",
+    ),
+    (
+        "experiments/batch/factors",
+        {"batch_sze": [8]},
+        'experiments.batch.factors.batch_sze: unknown path "batch_sze"; did you mean "batch_size"?',
+    ),
+    (
+        "experiments/batch/factors",
+        {"optimizer.momentum": [0.9]},
+        "experiments.batch.factors.optimizer.momentum: momentum has no effect with adam; delete it",
+    ),
+    (
+        "experiments/loss/reported",
+        {"acuracy": {"bce": 1}},
+        'experiments.loss.reported.acuracy: unknown metric "acuracy"; did you mean "accuracy"?',
+    ),
+    (
+        "experiments/loss/reported",
+        {"accuracy": {"bcd": 1}},
+        'experiments.loss.reported.accuracy: no arm bcd; did you mean "bce"?',
+    ),
+    (
+        "experiments/loss/reported",
+        {"accuracy": {"bce": "x"}},
+        'experiments.loss.reported.accuracy.bce: got "x"; expected a number, or a text such as "about 60",'
+        ' ">= 0.1", "0.90 to 0.95"',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"), MISTAKES, ids=[m[2].split(":")[0] + str(i) for i, m in enumerate(MISTAKES)]
+)
+def test_mistakes_are_answered(path, value, message):
+    with pytest.raises(UserError) as error:
+        parse_study(changed(path, value), place="study.yaml")
+    assert str(error.value) == f"study.yaml, {message}"
+
+
+def test_a_rate_has_no_effect_with_onecycle():
+    study = changed("base/schedule", {"name": "onecycle", "max_lr": 0.1})
+    study["experiments"]["batch"]["factors"] = {"optimizer.lr": [0.1, 0.2]}
+    with pytest.raises(UserError) as error:
+        parse_study(study, place="study.yaml")
+    assert str(error.value) == (
+        "study.yaml, experiments.batch.factors.optimizer.lr: optimizer.lr has no effect with onecycle, whose rate is"
+        " max_lr; delete the factor or change the base"
+    )
+
+
+def test_a_missing_part_of_the_file():
+    study = small_study("phantom")
+    del study["base"]
+    with pytest.raises(UserError) as error:
+        parse_study(study, place="study.yaml")
+    assert str(error.value) == "study.yaml, base: missing; add it"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("base.epochs=0", "--set base.epochs: got 0; expected a whole number ≥ 1"),
+        (
+            "base.batch_size=4",
+            "--set base.batch_size: batch_size is a factor of experiment batch; edit a copy of the study",
+        ),
+        ("bse.epochs=2", '--set bse.epochs: study.yaml has no "bse" to set it in; did you mean "base"?'),
+        ("base.epochs", "--set base.epochs: no value; expected key=value; for example --set base.epochs=5"),
+        ("experiments.x=1", "--set experiments.x: experiments cannot be overridden; edit a copy of the study"),
+        ("data.image_siz=8", '--set data.image_siz: unknown key "image_siz"; did you mean "image_size"?'),
+    ],
+)
+def test_overrides_that_do_not_fit(setting, message):
+    with pytest.raises(UserError) as error:
+        parse_study(small_study("phantom"), place="study.yaml", overrides=parse_overrides([setting]))
+    assert str(error.value) == message
+
+
+def test_overrides_change_the_study_and_are_kept():
+    overrides = parse_overrides(
+        ["base.epochs=7", "data.intensity=raw", "base.schedule={name: step, every: 2, gamma: 0.5}"]
+    )
+    study = parse_study(small_study("phantom"), place="s", overrides=overrides)
+    assert study.base.epochs == 7
+    assert {arm.recipe.epochs for arm in study.arms} == {7}
+    assert study.data.intensity == "raw"
+    assert study.base.schedule.name == "step"
+    assert parse_study(study.raw, place="s", overrides=study.overrides) == study
+
+
+def test_grid_labels_and_base_of_an_experiment():
+    raw = small_study("phantom")
+    raw["experiments"] = {
+        "grid": {
+            "base": {"epochs": 9},
+            "factors": {
+                "loss": ["bce", {"label": "weighted", "name": "ce", "class_weights": "balanced"}],
+                "optimizer.lr": [0.1, 1e-6],
+            },
+            "reported": {"accuracy": [{"arm": {"loss": "weighted", "optimizer.lr": 1e-6}, "value": 0.5}]},
+        }
+    }
+    study = parse_study(raw, place="s")
+    assert [arm.name for arm in study.arms] == [
+        "grid/bce,0.1",
+        "grid/bce,1e-06",
+        "grid/weighted,0.1",
+        "grid/weighted,1e-06",
+    ]
+    assert {arm.recipe.epochs for arm in study.arms} == {9}
+    assert study.arms[3].recipe.loss.class_weights == "balanced"
+    assert study.experiments[0].reported["accuracy"]["grid/weighted,1e-06"].value == 0.5
+
+
+def test_yaml_is_1_2():
+    parsed = parse_mapping("a: 1e-3\nb: no\nc: 0o17\nd: 12e03\ne: on", "x")
+    assert parsed == {"a": 0.001, "b": "no", "c": 15, "d": 12000.0, "e": "on"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2", 'x, line 2: duplicate key "a"; a key may stand once'),
+        ("a: [1", None),
+        ("- 1", "x: got list; expected a mapping of keys to values"),
+        ("", "x: the file is empty; expected a mapping of keys to values"),
+        ("a: &a [1]\n" + "\n".join(f"b{i}: *a" for i in range(101)), "x: 101 aliases; expected at most 100"),
+    ],
+)
+def test_yaml_that_is_refused(text, message):
+    with pytest.raises(UserError) as error:
+        parse_mapping(text, "x")
+    assert message is None or str(error.value) == message
+    assert str(error.value).startswith("x")
+
+
+def test_a_study_that_is_not_there():
+    with pytest.raises(UserError) as error:
+        load_study("nowhere.yaml")
+    assert str(error.value) == (
+        "nowhere.yaml: no such study; expected a file, or one of report-a, report-b; check the path"
+    )
+
+
+def test_parsing_changes_nothing_that_was_given():
+    raw = small_study("phantom")
+    before = copy.deepcopy(raw)
+    parse_study(raw, place="s", overrides={"base.epochs": 4})
+    assert raw == before

@@ -1,0 +1,87 @@
+"""Every schedule equals PyTorch's own, step by step, momentum too."""
+
+import pytest
+import torch
+from torch.optim import lr_scheduler as theirs
+
+from doubleread.recipe import SCHEDULES, Recipe
+from doubleread.training import rate_at
+
+STEPS, EPOCHS, LR = 7, 12, 0.02
+
+
+def recipe(schedule, optimizer=None):
+    return Recipe.model_validate(
+        {
+            "model": {"name": "mlp", "hidden": [4]},
+            "loss": "bce",
+            "optimizer": optimizer or {"name": "adam", "lr": LR},
+            "schedule": schedule,
+            "batch_size": 4,
+            "epochs": EPOCHS,
+        }
+    )
+
+
+CASES = {
+    "constant": ({"name": "constant"}, lambda o: theirs.ConstantLR(o, factor=1.0)),
+    "step": ({"name": "step", "every": 5, "gamma": 0.3}, lambda o: theirs.StepLR(o, 5, 0.3)),
+    "step-batch": ({"name": "step", "every": 5, "gamma": 0.3, "per": "batch"}, lambda o: theirs.StepLR(o, 5, 0.3)),
+    "exponential": ({"name": "exponential", "gamma": 0.9}, lambda o: theirs.ExponentialLR(o, 0.9)),
+    "exponential-batch": (
+        {"name": "exponential", "gamma": 0.99, "per": "batch"},
+        lambda o: theirs.ExponentialLR(o, 0.99),
+    ),
+    "cosine": ({"name": "cosine"}, lambda o: theirs.CosineAnnealingLR(o, EPOCHS)),
+    "cosine-batch": (
+        {"name": "cosine", "min_lr": 1e-4, "per": "batch"},
+        lambda o: theirs.CosineAnnealingLR(o, EPOCHS * STEPS, eta_min=1e-4),
+    ),
+    "onecycle": (
+        {"name": "onecycle", "max_lr": 0.1},
+        lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS * STEPS),
+    ),
+    "onecycle-epoch": (
+        {"name": "onecycle", "max_lr": 0.1, "per": "epoch", "pct_start": 0.4, "div_factor": 10},
+        lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS, pct_start=0.4, div_factor=10),
+    ),
+    "onecycle-still": (
+        {"name": "onecycle", "max_lr": 0.1, "cycle_momentum": False, "final_div_factor": 50},
+        lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS * STEPS, cycle_momentum=False, final_div_factor=50),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_equal_to_pytorch(name, kind):
+    schedule, make = CASES[name]
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = (
+        torch.optim.Adam([parameter], lr=LR) if kind == "adam" else torch.optim.SGD([parameter], lr=LR, momentum=0.9)
+    )
+    mine = recipe(schedule, {"name": "sgd", "lr": LR, "momentum": 0.9} if kind == "sgd" else None)
+    scheduler = make(optimizer)
+    per_batch = getattr(mine.schedule, "per", "epoch") == "batch"
+    for step in range(EPOCHS * STEPS):
+        group = optimizer.param_groups[0]
+        rate = rate_at(mine, step, STEPS)
+        assert rate.lr == pytest.approx(float(group["lr"]), rel=1e-9, abs=1e-15)
+        if rate.momentum is not None:
+            theirs_now = group["betas"][0] if kind == "adam" else group["momentum"]
+            assert rate.momentum == pytest.approx(theirs_now, rel=1e-9)
+        optimizer.step()
+        if per_batch or (step + 1) % STEPS == 0:
+            last = step + 1 == EPOCHS * STEPS
+            if not (last and name.startswith("onecycle")):
+                scheduler.step()
+
+
+def test_every_schedule_is_tested():
+    assert {schedule["name"] for schedule, _ in CASES.values()} == set(SCHEDULES)
+
+
+def test_only_onecycle_moves_momentum():
+    moving = [n for n, (s, _) in CASES.items() if rate_at(recipe(s), 3, STEPS).momentum is not None]
+    assert moving == ["onecycle", "onecycle-epoch"]
