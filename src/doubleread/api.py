@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from doubleread.analysis import StudyResult, analyse
-from doubleread.errors import UserError
+from doubleread.errors import UserError, did_you_mean
+from doubleread.files import check_target, user_path
+from doubleread.metrics import metric_names
 from doubleread.report import (
     arms_figure,
     arms_table,
@@ -71,11 +73,18 @@ class Results:
         raise UserError("experiment", f'no experiment "{experiment}"', f"expected one of {names}")
 
     def plot_arms(self, metric: str = "accuracy") -> Figure:
-        """Return every arm's test metric, each seed a dot, beside the reported number."""
+        """Return every arm's test metric, each seed a dot, beside the reported number.
+
+        Raises:
+            UserError: there is no metric of that name.
+        """
+        if metric not in metric_names():
+            raise UserError("metric", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
         return arms_figure(self.result, metric)
 
     def save_report(self, path: str | Path) -> Path:
         """Write the report as one HTML file and return its path."""
+        check_target(Path(path), "path")
         write_page([self.result], Path(path))
         return Path(path)
 
@@ -94,7 +103,7 @@ def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any]
     Raises:
         UserError: there is none of that name.
     """
-    if Path(name).is_file():
+    if user_path(name, "STUDY").is_file():
         return load_study(name, overrides=overrides)
     try:
         with open_store(Path(store)) as opened:
@@ -121,13 +130,22 @@ def train(study: Study, store: str | Path, *, workers: int | None = None, show: 
         return counts, [remark for data in prepared.sets.values() for remark in data.remarks()]
 
 
-def run(study: Study, *, store: str | Path = "runs", workers: int | None = None, progress: bool = True) -> Results:
+def run(
+    study: Study | str | Path, *, store: str | Path = "runs", workers: int | None = None, progress: bool = True
+) -> Results:
     """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
+
+    `study` may be a study, a file, or a name that the store knows; `workers` is how many runs there are at once,
+    one for each core by default.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
         KeyboardInterrupt: it was stopped; what had finished is kept, and the same call goes on.
     """
+    if workers is not None and workers < 1:
+        raise UserError("workers", f"got {workers}", "expected a whole number ≥ 1")
+    if not isinstance(study, Study):
+        study = find_study(study, store)
     if progress:
         with Progress(Console(stderr=True), study.name) as show:
             counts, _ = train(study, store, workers=workers, show=show)

@@ -24,7 +24,7 @@ class UserError(Exception):
 
     def message(self) -> str:
         tail = "; ".join(part for part in (self.allowed, self.next_step) if part)
-        return f"{self.place}: {self.found}" + (f"; {tail}" if tail else "")
+        return printable(f"{self.place}: {self.found}" + (f"; {tail}" if tail else ""), keep="\n")
 
 
 class WorkFailed(Exception):
@@ -35,6 +35,14 @@ class WorkFailed(Exception):
 
 class UnreadableImage(Exception):
     """One image cannot be used; the text is the reason. Collected by the dataset, never raised to the user."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with control characters and broken Unicode written as escapes, so that none reaches a terminal."""
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
 
 
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:

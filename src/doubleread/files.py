@@ -77,6 +77,49 @@ def move_folder(source: Path, target: Path) -> None:
         fsync_folder(source.parent)
 
 
+def user_path(text: str | Path, place: str) -> Path:
+    """Return a path that a user gave, with `~` written out.
+
+    Raises:
+        UserError: no path can be made of it.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise UserError(place, f"not a usable path ({_why(error)})", next_step="give another path") from error
+    return path
+
+
+def check_target(path: Path, place: str) -> None:
+    """Check that a file can be written at `path`, and make its folder, before the work that fills it.
+
+    Raises:
+        UserError: it is a folder, or its folder cannot be made or written to.
+    """
+    try:
+        if path.is_dir() or not path.name:
+            raise UserError(place, f"{path} is a folder", "expected a file", "add a file name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK) or len(os.fsencode(path.name)) > 240:
+            raise UserError(place, f"{path} cannot be written", next_step="give another path")
+    except (OSError, ValueError) as error:
+        raise UserError(place, f"{path} cannot be written ({_why(error)})", next_step="give another path") from error
+
+
+def check_folder(path: Path, place: str) -> None:
+    """Check that files can be written in the folder `path`, and make it.
+
+    Raises:
+        UserError: it is a file, or cannot be made or written to.
+    """
+    check_target(path / "file", place)
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".").lower()
+
+
 def read_bytes(path: Path, limit: int) -> bytes:
     """Return the content of `path`.
 

@@ -23,10 +23,10 @@ def changed(path, value):
 
 MISTAKES = [
     ("base/batchsize", 8, 'base.batchsize: unknown key "batchsize"; did you mean "batch_size"?'),
-    ("base/batch_size", 0, "base.batch_size: got 0; expected a whole number ≥ 1"),
-    ("base/batch_size", True, "base.batch_size: got true; expected a whole number ≥ 1"),
-    ("base/batch_size", 8.5, "base.batch_size: got 8.5; expected a whole number ≥ 1"),
-    ("base/epochs", "ten", 'base.epochs: got "ten"; expected a whole number ≥ 1'),
+    ("base/batch_size", 0, "base.batch_size: got 0; expected a whole number from 1 to 1,000,000"),
+    ("base/batch_size", True, "base.batch_size: got true; expected a whole number from 1 to 1,000,000"),
+    ("base/batch_size", 8.5, "base.batch_size: got 8.5; expected a whole number from 1 to 1,000,000"),
+    ("base/epochs", "ten", 'base.epochs: got "ten"; expected a whole number from 1 to 1,000,000'),
     ("base/optimizer", {"name": "adam", "lr": -1}, "base.optimizer.lr: got -1; expected a number > 0"),
     ("base/optimizer", {"name": "adam"}, "base.optimizer.lr: missing; add it"),
     (
@@ -38,7 +38,11 @@ MISTAKES = [
     ("base/optimizer", 5, "base.optimizer: got 5; expected a name, or {name: …} with its options"),
     ("base/model", "mlp", "base.model.hidden: missing; add it"),
     ("base/model", {"name": "mpl", "hidden": [4]}, 'base.model.name: got "mpl"; did you mean "mlp"?'),
-    ("base/model", {"name": "mlp", "hidden": [4, 0]}, "base.model.hidden.1: got 0; expected a whole number ≥ 1"),
+    (
+        "base/model",
+        {"name": "mlp", "hidden": [4, 0]},
+        "base.model.hidden.1: got 0; expected a whole number from 1 to 1,000,000",
+    ),
     ("base/schedule", {"name": "step", "gamma": 0.1}, "base.schedule.every: missing; add it"),
     ("base/schedule", {"name": "cosine", "per": "step"}, 'base.schedule.per: got "step"; expected epoch or batch'),
     (
@@ -56,14 +60,22 @@ MISTAKES = [
         "data.split.val: got 2; expected a number between 0 and 1",
     ),
     ("data/sample", {"train": 3, "test": 3, "per": "class"}, "data.sample.seed: missing; add it"),
-    ("seeds", 0, "seeds: got 0; expected a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
-    ("seeds", [1, 1], "seeds: got [1, 1]; expected a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
-    ("study", "My Study", 'study: got "My Study"; expected small letters, digits and hyphens, such as batch-size'),
+    ("seeds", 0, "seeds: got 0; expected a number of seeds from 1 to 10,000, or a list of different whole numbers ≥ 0"),
+    (
+        "seeds",
+        [1, 1],
+        "seeds: got [1, 1]; expected a number of seeds from 1 to 10,000, or a list of different whole numbers ≥ 0",
+    ),
+    (
+        "study",
+        "My Study",
+        'study: got "My Study"; expected up to 60 small letters, digits and hyphens, such as batch-size',
+    ),
     ("experiments/batch/factors", {}, "experiments.batch.factors: got {}; expected one entry or more"),
     (
         "experiments/batch/factors/batch_size",
         ["32x"],
-        'experiments.batch.factors.batch_size: got "32x"; expected a whole number ≥ 1',
+        'experiments.batch.factors.batch_size: got "32x"; expected a whole number from 1 to 1,000,000',
     ),
     (
         "experiments/batch/factors/batch_size",
@@ -130,7 +142,7 @@ def test_a_missing_part_of_the_file():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("base.epochs=0", "--set base.epochs: got 0; expected a whole number ≥ 1"),
+        ("base.epochs=0", "--set base.epochs: got 0; expected a whole number from 1 to 1,000,000"),
         (
             "base.batch_size=4",
             "--set base.batch_size: batch_size is a factor of experiment batch; edit a copy of the study",

@@ -29,7 +29,9 @@ SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study, by its dotted path.")
 ]
 DataOption = Annotated[str | None, typer.Option("--data", metavar="PATH", help="Images to use instead of the study's.")]
-SeedsOption = Annotated[int | None, typer.Option("--seeds", metavar="N", help="Train and report seeds 0 to N-1.")]
+SeedsOption = Annotated[
+    int | None, typer.Option("--seeds", metavar="N", min=1, help="Train and report seeds 0 to N-1.")
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Runs at once; one for each core by default.")
 ]
@@ -188,6 +190,10 @@ def main() -> None:
     except (UserError, WorkFailed) as error:
         print(f"doubleread: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # a full disk, a store that went away: nothing that is finished is lost
+        print(f"doubleread: {error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(1)

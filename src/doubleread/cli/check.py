@@ -20,7 +20,7 @@ from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.runner import Prepared, Progress, in_words, prepare_study
 from doubleread.store import open_store
-from doubleread.study import Arm, Study
+from doubleread.study import Arm, PlannedRun, Study
 from doubleread.training import Cost, measure
 
 
@@ -55,11 +55,10 @@ def _cache(store: Path) -> Iterator[Path]:
 
 
 def _stored(store: Path, prepared: Prepared) -> dict[str, State]:
-    try:
-        with open_store(store) as opened:
-            return opened.states([run.run_id for run in prepared.plan.runs])
-    except UserError:
+    if not store.exists():
         return {}
+    with open_store(store) as opened:
+        return opened.states([run.run_id for run in prepared.plan.runs])
 
 
 def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: int) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
         data = prepared.sets[run.data_hash]
         key = f"{run.recipe.model}{run.recipe.loss}{run.recipe.batch_size}{run.data_hash}"
         if key not in costs:
-            costs[key] = measure(run.recipe, run.intensity, data.run_data(run.seed))
+            costs[key] = _measured(run, data)
         steps = -(-len(data.rows("train")) // run.recipe.batch_size)
         seconds += run.recipe.epochs * steps * costs[key].step_seconds
         size += costs[key].weight_bytes if study.keep_weights == "all" else 0
@@ -86,6 +85,16 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
         "bytes": size + sum(_bytes(data) for data in prepared.sets.values()),
         "data": [_data(data) for data in prepared.sets.values()],
     }
+
+
+def _measured(run: PlannedRun, data: PreparedSet) -> Cost:
+    try:
+        return measure(run.recipe, run.intensity, data.run_data(run.seed))
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            run.uses[0], f"cannot be trained ({reason})", "", "make the model or the batch smaller"
+        ) from error
 
 
 def _arm(arm: Arm) -> dict[str, Any]:

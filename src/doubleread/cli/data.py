@@ -12,6 +12,7 @@ from rich.text import Text
 from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import Checked, check_source, rules_that_fit
 from doubleread.errors import UserError
+from doubleread.files import check_folder, user_path
 from doubleread.images import open_source, write_png
 from doubleread.nouns import Source
 from doubleread.report.words import SYNTHETIC
@@ -23,9 +24,15 @@ SHOWN = 20
 
 def phantom_command(folder: Path, settings: list[str], as_json: bool) -> None:
     """Write the phantom's images as PNG."""
+    folder = user_path(folder, "DIR")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(str(folder), "it exists and is not empty", "expected a new folder", "give another path")
-    source = open_source({"name": "phantom", **parse_overrides(settings)}, place="--set")
+    check_folder(folder, "DIR")
+    try:
+        source = open_source({"name": "phantom", **parse_overrides(settings)}, place="data.source")
+    except UserError as error:
+        place = error.place.replace("data.source.", "--set ")
+        raise UserError(place, error.found, error.allowed, error.next_step) from error
     with Progress(err(), "phantom") as show:
         write_png(source, folder, lambda done, total: show.reading("writing images", done, total))
     if as_json:

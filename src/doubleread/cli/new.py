@@ -7,8 +7,8 @@ from pathlib import Path
 
 from doubleread.cli.show import out, print_json
 from doubleread.dataset import look_for_sizes, rules_that_fit
-from doubleread.errors import UserError
-from doubleread.files import write_text
+from doubleread.errors import UserError, printable
+from doubleread.files import check_target, user_path, write_text
 from doubleread.images import open_source
 from doubleread.nouns import Source
 from doubleread.study import load_study
@@ -49,8 +49,10 @@ experiments:                     # each varies its own factors; several factors 
 
 def new_command(path: str, out_file: Path, as_json: bool) -> None:
     """Write the file, and check that it can be read back."""
+    out_file = user_path(out_file, "--out")
     if out_file.exists():
         raise UserError(f"--out {out_file}", "it exists", "expected a new file", "give another name")
+    check_target(out_file, "--out")
     source = open_source(path, place=path)
     write_text(out_file, study_text(source, path, out_file.name))
     try:
@@ -76,7 +78,7 @@ def study_text(source: Source, path: str, file: str) -> str:
     positive = next((n for word in POSITIVE_WORDS for n in names if n.lower() == word), names[1])
     located = path if path == "phantom" else str(Path(path).expanduser().resolve())
     return TEMPLATE.format(
-        file=file,
+        file=printable(file),
         name="my-study",
         source=json.dumps(located, ensure_ascii=False) if located != "phantom" else located,
         positive=json.dumps(positive, ensure_ascii=False),

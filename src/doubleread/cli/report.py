@@ -6,6 +6,7 @@ from pathlib import Path
 
 from doubleread.api import find_study, open_results
 from doubleread.cli.show import err, out, overrides, print_arms, print_json
+from doubleread.files import check_folder, check_target
 from doubleread.report import arms_json, save_figures, words, write_page, write_tables
 
 
@@ -19,6 +20,11 @@ def report_command(
     as_json: bool,
 ) -> None:
     """Print the tables of a study; write what is asked for."""
+    if html is not None:
+        check_target(html, "--html")
+    for option, folder in (("--figures", figures), ("--tables", tables)):
+        if folder is not None:
+            check_folder(folder, option)
     result = open_results(find_study(name, store, overrides([], None, seeds)), store=store).result
     written = []
     if html is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from doubleread.analysis import StudyResult
+from doubleread.files import user_path
 from doubleread.report import words
 from doubleread.report.tables import reported_of
 from doubleread.study import parse_overrides
@@ -22,7 +22,7 @@ WIDE = 128
 
 def out() -> Console:
     """Return the console of standard output; a file or a pipe has room for the whole table."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 180)
 
 
 def err() -> Console:
@@ -39,7 +39,7 @@ def overrides(settings: list[str], data: str | None, seeds: int | None) -> dict[
     """Return what `--set`, `--data` and `--seeds` change, as overrides of the study file."""
     changed = parse_overrides(settings)
     if data is not None:
-        path = Path(data).expanduser()
+        path = user_path(data, "--data")
         changed["data.source"] = str(path.resolve()) if path.exists() else data
     if seeds is not None:
         changed["seeds"] = seeds

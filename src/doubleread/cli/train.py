@@ -9,6 +9,7 @@ from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results, train
 from doubleread.cli.show import err, out, overrides, print_arms, print_json
 from doubleread.errors import UserError, WorkFailed
+from doubleread.files import check_target
 from doubleread.report import save_figures, words, write_page, write_tables
 from doubleread.runner import Counts, Progress
 from doubleread.study import Study, load_study
@@ -53,6 +54,8 @@ def reproduce_command(
     # all of them are read before anything trains: a mistake in the second must not wait for the first
     studies = [load_study(name, overrides=changed) for name in REPORTS[which]]
     page = html or store / "reports" / ("report-a-and-b.html" if which == "all" else f"report-{which}.html")
+    if html is not None:
+        check_target(html, "--html")
     results: list[StudyResult] = []
     summaries: list[dict[str, Any]] = []
     every: list[Counts] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,19 @@ from doubleread.errors import UserError
 
 MAX_BYTES = 64 * 2**30
 MAX_MEMBERS = 100
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,  # an encrypted archive, or a compression that Python does not know
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What the standard library and NumPy raise on a damaged file."""
 MAX_RATIO = 1100  # deflate cannot do better than 1,032 to 1
 
 
@@ -22,9 +37,12 @@ def open_npy(path: Path) -> np.ndarray:
     Raises:
         UserError: not such a file, Python objects in it, or shorter than its header says.
     """
-    with path.open("rb") as handle:
-        shape, _, dtype = _header(handle, str(path))
-        wanted = handle.tell() + _size(shape, dtype, str(path))
+    try:
+        with path.open("rb") as handle:
+            shape, _, dtype = _header(handle, str(path))
+            wanted = handle.tell() + _size(shape, dtype, str(path))
+    except OSError as error:
+        raise UserError(str(path), f"cannot be read ({error.strerror})", next_step="check the path") from error
     if path.stat().st_size < wanted:
         raise UserError(
             str(path),
@@ -46,17 +64,8 @@ def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
             if len(members) > MAX_MEMBERS:
                 raise UserError(str(path), f"{len(members)} members", f"expected at most {MAX_MEMBERS}")
             return {key: _member(archive, key, path) for key in keys if f"{key}.npy" in archive.namelist()}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except DAMAGE as error:
         raise UserError(str(path), "not a .npz file, or damaged", next_step="copy the file again") from error
-
-
-def npz_keys(path: Path) -> list[str]:
-    """Return the names of the arrays in a .npz file; empty where it is none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError):
-        return []
 
 
 def _member(archive: zipfile.ZipFile, key: str, path: Path) -> np.ndarray:
@@ -78,7 +87,7 @@ def _header(handle: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dt
         version = np.lib.format.read_magic(handle)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(handle)
-    except (ValueError, EOFError) as error:
+    except DAMAGE as error:
         raise UserError(place, "not a .npy array, or damaged", next_step="copy the file again") from error
     if dtype.hasobject:
         raise UserError(
@@ -88,6 +97,8 @@ def _header(handle: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dt
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype, place: str) -> int:
+    if any(isinstance(side, bool) or side < (0 if axis == 0 else 1) for axis, side in enumerate(shape)):
+        raise UserError(place, f"shape {shape}", "expected whole numbers above 0")
     size = math.prod(shape) * dtype.itemsize
     if size > MAX_BYTES:
         raise UserError(place, f"the header asks for {size:,} bytes", f"expected at most {MAX_BYTES:,}")

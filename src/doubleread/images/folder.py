@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from doubleread.errors import UnreadableImage, UserError
+from doubleread.errors import UnreadableImage, UserError, printable
 from doubleread.files import read_bytes, sha256
 from doubleread.images.grey import MAX_FILE, SUFFIXES, decode_grey
 from doubleread.nouns import Item, Split
@@ -49,6 +50,8 @@ class FolderSource:
 
     def _content(self, index: int) -> bytes:
         path = self._paths[index][0]
+        if not path.is_file():
+            raise UnreadableImage("a broken link" if path.is_symlink() and not path.exists() else "not a regular file")
         if path.suffix.lower() not in SUFFIXES:
             raise UnreadableImage(f"{path.suffix or 'no suffix'}; expected a .jpg, .jpeg or .png file")
         try:
@@ -70,9 +73,24 @@ def _image_paths(root: Path) -> Iterator[tuple[Path, Split | None]]:
     ]
     for top, part in tops or [(root, None)]:
         for class_folder in _folders(top):
-            for path in sorted(class_folder.rglob("*")):
-                if path.is_file() and not path.name.startswith(".") and path.name.lower() not in IGNORED:
-                    yield path, part
+            for path in _entries(class_folder):
+                yield path, part
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield everything below a folder that is no folder itself, links to folders too: what cannot be read is listed."""
+
+    def cannot(error: OSError) -> None:
+        raise UserError(
+            str(error.filename), f"cannot be read ({error.strerror})", "", "mend its permissions"
+        ) from error
+
+    for top, folders, files in os.walk(folder, onerror=cannot):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if Path(top, name).is_symlink()]
+        for name in sorted([*files, *links]):
+            if not name.startswith(".") and name.lower() not in IGNORED:
+                yield Path(top, name)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -81,4 +99,5 @@ def _folders(root: Path) -> list[Path]:
 
 def _item(root: Path, path: Path, part: Split | None) -> Item:
     inside = path.relative_to(root)
-    return Item(case=inside.as_posix(), class_name=inside.parts[0 if part is None else 1], part=part)
+    name = inside.parts[0 if part is None else 1]
+    return Item(case=printable(inside.as_posix()), class_name=printable(name), part=part)

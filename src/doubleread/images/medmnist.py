@@ -9,7 +9,7 @@ import numpy as np
 
 from doubleread.errors import UserError
 from doubleread.files import sha256
-from doubleread.images.arrays import npz_keys, read_npz
+from doubleread.images.arrays import read_npz
 from doubleread.images.grey import check_pixels
 from doubleread.nouns import SPLITS, Item, Split
 
@@ -44,11 +44,6 @@ class MedmnistSource:
         return check_pixels(images[row])
 
 
-def looks_like_medmnist(path: Path) -> bool:
-    """Tell whether `path` is a .npz with at least one MedMNIST array."""
-    return path.suffix.lower() == ".npz" and any(key in KEYS for key in npz_keys(path))
-
-
 def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.ndarray, list[int]]:
     missing = [key for key in (f"{split}_images", f"{split}_labels") if key not in arrays]
     if missing:
@@ -61,7 +56,7 @@ def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.n
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"{path}, {split}_labels",
             f"{labels.dtype}, shape {labels.shape}",

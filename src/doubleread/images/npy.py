@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from doubleread.errors import UserError
+from doubleread.errors import UserError, printable
 from doubleread.files import sha256
 from doubleread.images.arrays import open_npy
 from doubleread.images.folder import PARTS
@@ -28,9 +28,9 @@ class NpySource:
             array = open_npy(path)
             if array.ndim not in (3, 4):
                 raise UserError(str(path), f"shape {array.shape}", "expected (images, height, width) or (…, channels)")
-            stem = path.relative_to(root).with_suffix("").as_posix()
+            stem = printable(path.relative_to(root).with_suffix("").as_posix())
             for row in range(len(array)):
-                items.append(Item(case=f"{stem}/{row:06d}", class_name=path.stem, part=part))
+                items.append(Item(case=f"{stem}/{row:06d}", class_name=printable(path.stem), part=part))
                 self._at.append((array, row))
         self.items: Sequence[Item] = items
 

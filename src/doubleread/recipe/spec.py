@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
+
+from doubleread.errors import printable
+
+MOST = 1_000_000
 
 
 class Spec(BaseModel):
@@ -39,10 +43,25 @@ def _named(value: Any) -> Any:
 ByName = BeforeValidator(_named)
 """Lets `loss: bce` stand for `loss: {name: bce}`."""
 
-Text = Annotated[str, Field(strict=True, min_length=1), expecting("a text")]
+
+def _plain_text(value: str) -> str:
+    # a control character in a text would move the cursor of every terminal that shows it
+    if printable(value, keep="\n\t") != value:
+        raise ValueError("control characters")
+    return value
+
+
+Text = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=2000),
+    AfterValidator(_plain_text),
+    expecting("a text of 1 to 2,000 characters"),
+]
 Switch = Annotated[bool, Field(strict=True), expecting("true or false")]
-WholeFromOne = Annotated[int, Field(strict=True, ge=1), expecting("a whole number ≥ 1")]
-WholeFromZero = Annotated[int, Field(strict=True, ge=0), expecting("a whole number ≥ 0")]
+WholeFromOne = Annotated[int, Field(strict=True, ge=1, le=MOST), expecting("a whole number from 1 to 1,000,000")]
+WholeFromZero = Annotated[
+    int, Field(strict=True, ge=0, le=2**32 - 1), expecting("a whole number from 0 to 4,294,967,295")
+]
 Positive = Annotated[float, Field(strict=True, gt=0), expecting("a number > 0")]
 NotNegative = Annotated[float, Field(strict=True, ge=0), expecting("a number ≥ 0")]
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1), expecting("a number from 0 to below 1")]

@@ -22,6 +22,8 @@ from doubleread.study import Experiment
 TRAINING, VALIDATION = "#1f77b4", "#e8710a"
 INK, FAINT = "#222222", "#bbbbbb"
 FORMATS = ("png", "svg", "pdf")
+# a user's label may hold a dollar sign, which is no formula
+PLAIN: Any = {"text.parse_math": False}
 PANELS = (("accuracy", "train_accuracy", "val_accuracy"), ("loss", "train_loss", "val_loss"))
 
 
@@ -31,6 +33,11 @@ def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
     The line is the mean over the seeds, the band reaches from the lowest to the highest seed, each seed is a thin
     line. Rows share their axes, so arms compare at a glance.
     """
+    with rc_context(PLAIN):
+        return _curves(result, experiment)
+
+
+def _curves(result: StudyResult, experiment: Experiment) -> Figure:
     arms = [result.of(arm.name) for arm in experiment.arms]
     figure = Figure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
     grid: Any = figure.subplots(len(arms), 2, squeeze=False, sharex=True, sharey="col")
@@ -51,6 +58,11 @@ def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
 
 def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
     """Return every arm's test metric: each seed a dot, the mean a line, the reported number a diamond."""
+    with rc_context(PLAIN):
+        return _arms(result, metric)
+
+
+def _arms(result: StudyResult, metric: str) -> Figure:
     arms = list(result.arms)
     figure = Figure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
     axes = figure.subplots()

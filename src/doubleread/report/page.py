@@ -201,6 +201,8 @@ def _environments(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
 
 def _override(key: str, value: Any) -> str:
     # the folder's name says enough; the way to it is the reader's own affair
+    if isinstance(value, dict):
+        return ", ".join(f"{inner}: {_override(f'{key}.{inner}', v)}" for inner, v in value.items())
     return Path(value).name if key == "data.source" and isinstance(value, str) else _plain(value)
 
 

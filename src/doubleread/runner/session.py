@@ -39,7 +39,7 @@ def prepare_study(study: Study, cache: Path, show: Show) -> Prepared:
     hash_of: dict[str, str] = {}
     wanted: dict[str, DataSpec] = {data_key(arm.data): arm.data for arm in study.arms}
     for key, data in wanted.items():
-        place = "--data" if "data.source" in study.overrides else f"{study.place}, data.source"
+        place = "data.source (--data)" if "data.source" in study.overrides else f"{study.place}, data.source"
         prepared = prepare(open_source(data.source, kind=data.kind, place=place), data, cache, show.reading)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash

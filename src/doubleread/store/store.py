@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from doubleread.errors import UserError
-from doubleread.files import canonical_json, hash_of
+from doubleread.files import canonical_json, hash_of, user_path
 from doubleread.nouns import State
 from doubleread.store import artifacts
 from doubleread.store.schema import VERSION, migrate, version_of
@@ -218,7 +218,16 @@ def open_store(root: Path, *, write: bool = False) -> Store:
         UserError: there is none (reading), the path is a file, it is from a newer version, or another process
             writes to it.
     """
-    root = root.expanduser()
+    root = user_path(root, "--store")
+    try:
+        return _open(root, write)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise UserError(
+            f"--store {root}", f"cannot be opened ({error})", "expected a folder of doubleread", "give another path"
+        ) from error
+
+
+def _open(root: Path, write: bool) -> Store:
     if root.exists() and not root.is_dir():
         raise UserError(f"--store {root}", "this is a file", "expected a folder", "give another path")
     if not write and not (root / DATABASE).is_file():
@@ -232,7 +241,10 @@ def open_store(root: Path, *, write: bool = False) -> Store:
         _make_folder(root)
         lock = _locked(root)
     connection = _connect(root / DATABASE, write)
-    if (found := version_of(connection)) > VERSION:
+    found = version_of(connection)
+    if found == 0 and not write:
+        raise UserError(f"--store {root}", "no store here", next_step="give another path")
+    if found > VERSION:
         raise UserError(
             f"--store {root}", f"schema version {found}", f"this program knows {VERSION}", "install a newer doubleread"
         )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
-from doubleread.errors import UserError, did_you_mean
+from doubleread.errors import UserError, did_you_mean, printable
 from doubleread.recipe import Recipe, Spec, ineffective
 from doubleread.recipe.data import DataSpec
 from doubleread.study.problems import Path, show, user_error
 from doubleread.study.schema import ExperimentSpec
 
 DATA = "data"
+MOST_ARMS = 1_000
+CHANGE_NOTHING = ("data.allow_leakage", "data.skip_unreadable", "data.kind")
 Raw = Mapping[str, Any]
 
 
@@ -67,7 +71,10 @@ def arms_of(raw: Raw, name: str, spec: ExperimentSpec, place: str) -> tuple[Arm,
         UserError: a path that does not exist, a level that does not fit, is listed twice or has no effect.
     """
     where = f"{place}, experiments.{name}"
+    _refuse_overlap(spec, where)
     factors = [_levels(path, values, where) for path, values in spec.factors.items()]
+    if math.prod(map(len, factors)) > MOST_ARMS:
+        raise UserError(f"{where}.factors", f"{math.prod(map(len, factors)):,} arms", f"expected at most {MOST_ARMS:,}")
     arms = []
     for combination in itertools.product(*factors):
         tree = {"base": copy.deepcopy(dict(raw["base"])), DATA: copy.deepcopy(dict(raw[DATA]))}
@@ -77,14 +84,40 @@ def arms_of(raw: Raw, name: str, spec: ExperimentSpec, place: str) -> tuple[Arm,
             _put(tree, level.factor, level.value, f"{where}.factors")
         arm = _arm(tree, name, combination, spec, where)
         _refuse_no_effect(arm, combination, where)
+        _refuse_the_same(arm, arms, where)
         arms.append(arm)
     return tuple(arms)
+
+
+def _refuse_overlap(spec: ExperimentSpec, where: str) -> None:
+    """Stop where one factor would overwrite another, or a value of the experiment's base."""
+    for path in spec.factors:
+        for other in [*spec.factors, *spec.base]:
+            if other != path and f"{other}.".startswith(f"{path}."):
+                raise UserError(
+                    f"{where}.factors.{path}",
+                    f"it overwrites {other}",
+                    "",
+                    "write the parts into the levels of one factor",
+                )
+        if path in spec.base:
+            raise UserError(f"{where}.base.{path}", f"{path} is a factor of this experiment", "", "delete one of them")
+
+
+def _refuse_the_same(arm: Arm, others: list[Arm], where: str) -> None:
+    for other in others:
+        if arm.name == other.name:
+            raise UserError(f"{where}.factors", f"two arms are called {arm.label}", "", "give a level another label")
+        if arm.recipe == other.recipe and arm.data == other.data:
+            raise UserError(
+                f"{where}.factors", f"{other.label} and {arm.label} are the same recipe", "", "delete one of them"
+            )
 
 
 def _levels(path: str, values: tuple[Any, ...], where: str) -> list[Level]:
     levels: dict[str, Level] = {}
     for value in values:
-        label = label_of(value)
+        label = _label(path, value, where)
         if label in levels:
             raise UserError(f"{where}.factors.{path}", f"level {label} is listed twice", "", "delete one of them")
         bare = {k: v for k, v in value.items() if k != "label"} if isinstance(value, Mapping) else value
@@ -92,11 +125,26 @@ def _levels(path: str, values: tuple[Any, ...], where: str) -> list[Level]:
     return list(levels.values())
 
 
+def _label(path: str, value: Any, where: str) -> str:
+    if isinstance(value, Mapping) and "label" in value and not _can_label(value["label"]):
+        raise UserError(f"{where}.factors.{path}", f"label {show(value['label'])}", "expected a short text or a number")
+    if path == f"{DATA}.source" and isinstance(value, str):
+        # the way to a folder is nobody's business in a report
+        return PurePath(value).name or value
+    return label_of(value)
+
+
+def _can_label(label: Any) -> bool:
+    if isinstance(label, str):
+        return 0 < len(label) <= 100 and printable(label) == label
+    return isinstance(label, int | float)
+
+
 def _put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
     """Set the value at a dotted path; a shorthand such as `loss: bce` on the way is written out first."""
     keys = path.split(".")
     node: dict[str, Any] = tree if keys[0] == DATA else tree["base"]
-    _check_top(keys, where, path)
+    check_path(path, f"{where}.{path}")
     for key in keys[:-1]:
         inner = node.get(key)
         if isinstance(inner, str):
@@ -109,11 +157,17 @@ def _put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
     node[keys[-1]] = value
 
 
-def _check_top(keys: list[str], where: str, path: str) -> None:
+def check_path(path: str, place: str) -> None:
+    """Check that a dotted path names a part of a recipe or of the data.
+
+    Raises:
+        UserError: it does not.
+    """
+    keys = path.split(".")
     known = [*Recipe.model_fields, *(f"{DATA}.{field}" for field in DataSpec.model_fields)]
     head = ".".join(keys[:2]) if keys[0] == DATA else keys[0]
     if head not in known:
-        raise UserError(f"{where}.{path}", f'unknown path "{path}"', did_you_mean(head, known))
+        raise UserError(place, f'unknown path "{path}"', did_you_mean(head, known))
 
 
 def _arm(tree: dict[str, Any], name: str, combination: tuple[Level, ...], spec: ExperimentSpec, where: str) -> Arm:
@@ -143,6 +197,8 @@ def _arm(tree: dict[str, Any], name: str, combination: tuple[Level, ...], spec: 
 
 def _refuse_no_effect(arm: Arm, combination: tuple[Level, ...], where: str) -> None:
     for level in combination:
+        if level.factor in CHANGE_NOTHING:
+            raise UserError(f"{where}.factors.{level.factor}", "it is no choice of training", "", "delete the factor")
         if (reason := ineffective(arm.recipe, level.factor)) is not None:
             raise UserError(f"{where}.factors.{level.factor}", reason, "", "delete the factor or change the base")
 

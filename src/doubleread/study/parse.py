@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from doubleread.errors import UserError, did_you_mean
+from doubleread.files import user_path
 from doubleread.metrics import metric_names
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.study import problems
-from doubleread.study.levels import Arm, arms_of, label_of
+from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
 from doubleread.study.schema import Assumption, Contradiction, Reported, ReportedNumber, StudyFile
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
@@ -77,8 +78,8 @@ def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None
     """
     if str(source) in BUILT_IN:
         return parse_study(built_in_raw(str(source)), place=str(source), overrides=overrides)
-    path = Path(source)
-    if not path.exists():
+    path = user_path(source, "STUDY")
+    if not path.is_file():
         raise UserError(
             str(source), "no such study", f"expected a file, or one of {', '.join(BUILT_IN)}", "check the path"
         )
@@ -89,10 +90,19 @@ def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None
 
 def _locate_source(raw: dict[str, Any], folder: Path) -> None:
     """Make a relative path to the images absolute, so that the study means the same from any folder."""
-    data = raw.get("data")
-    source = data.get("source") if isinstance(data, dict) else None
-    if isinstance(source, str) and source != "phantom" and (folder / source).exists():
-        raw["data"] = {**raw["data"], "source": str((folder / source).resolve())}
+
+    def located(source: Any) -> Any:
+        if isinstance(source, str) and source != "phantom" and user_path(folder / source, "data.source").exists():
+            return str((folder / source).resolve())
+        return source
+
+    if isinstance(data := raw.get("data"), dict) and "source" in data:
+        raw["data"] = {**data, "source": located(data["source"])}
+    experiments = raw.get("experiments")
+    for spec in experiments.values() if isinstance(experiments, dict) else ():
+        factors = spec.get("factors") if isinstance(spec, dict) else None
+        if isinstance(factors, dict) and isinstance(factors.get("data.source"), list):
+            factors["data.source"] = [located(source) for source in factors["data.source"]]
 
 
 def built_in_raw(name: str) -> dict[str, Any]:
@@ -110,6 +120,8 @@ def parse_study(raw: dict[str, Any], *, place: str, overrides: Mapping[str, Any]
     changed = dict(overrides or {})
     tree = _overridden(raw, changed, place)
     checked = _checked(tree, place, changed)
+    for name, assumption in checked.assumptions.items():
+        check_path(assumption.path, f"{place}, assumptions.{name}.path")
     experiments = tuple(
         Experiment(
             name=name,
@@ -162,6 +174,8 @@ def _overridden(raw: dict[str, Any], overrides: dict[str, Any], place: str) -> d
             inner = node.get(key)
             if isinstance(inner, str) and node is not tree:
                 inner = node[key] = {"name": inner}
+            if key in node and not isinstance(inner, dict):
+                raise UserError(f"--set {dotted}", f"{key} has no keys to set", "", f"set {key} as a whole")
             if not isinstance(inner, dict):
                 raise UserError(f"--set {dotted}", f'{place} has no "{key}" to set it in', _paths_from(node, key))
             node = inner
@@ -207,9 +221,11 @@ def _reported(raw: Mapping[str, Any], arms: tuple[Arm, ...], place: str) -> dict
             raise UserError(f"{place}.{metric}", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
         here = f"{place}.{metric}"
         pairs = numbers.items() if isinstance(numbers, Mapping) else [_grid_entry(entry, here) for entry in numbers]
-        result[metric] = {
-            _arm_named(key, arms, here): _number(value, f"{here}.{label_of(key)}") for key, value in pairs
-        }
+        by_arm = result.setdefault(metric, {})
+        for key, value in pairs:
+            if (name := _arm_named(key, arms, here)) in by_arm:
+                raise UserError(here, f"arm {label_of(key)} is listed twice", "", "delete one of them")
+            by_arm[name] = _number(value, f"{here}.{label_of(key)}")
     return result
 
 

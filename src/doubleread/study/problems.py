@@ -44,8 +44,11 @@ def _path_in(raw: Any, loc: Sequence[str | int]) -> tuple[Path, str | None]:
     value, tag = raw, None
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
+        known = isinstance(value, Mapping) and part in value
+        if isinstance(part, str) and "[" in part and not known:
+            continue
         if isinstance(value, Mapping):
-            if part in value:
+            if known:
                 value = value[part]
             elif not last:
                 tag = str(part)
@@ -68,7 +71,7 @@ def _found_and_allowed(
     if kind == "extra_forbidden":
         return _unknown_key(raw, path, tag, top)
     if kind == "union_tag_invalid":
-        return _not_a_name(context["tag"], context["expected_tags"].split(","))
+        return _not_a_name(details["input"]["name"], context["expected_tags"].split(","))
     if kind == "literal_error" and isinstance(details["input"], str):
         return _not_a_name(details["input"], context["expected"].split(" or "))
     return f"got {show(details['input'])}", _expected(kind, path, details), ""
@@ -88,8 +91,8 @@ def _expected(kind: str, path: Path, details: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _not_a_name(got: str, allowed: Sequence[str]) -> tuple[str, str, str]:
-    return f'got "{got}"', did_you_mean(got, [name.strip(" '") for name in allowed]), ""
+def _not_a_name(got: Any, allowed: Sequence[str]) -> tuple[str, str, str]:
+    return f"got {show(got)}", did_you_mean(str(got), [name.strip(" '") for name in allowed]), ""
 
 
 def _unknown_key(raw: Any, path: Path, tag: str | None, top: type[Spec]) -> tuple[str, str, str]:

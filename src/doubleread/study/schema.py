@@ -11,14 +11,15 @@ from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
 from doubleread.recipe.spec import Text, WholeFromZero, expecting
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+MOST_SEEDS = 10_000
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 REPORTED = re.compile(rf"(?:(about|>=|<=|>|<)\s*)?({NUMBER})|({NUMBER})\s+to\s+({NUMBER})")
 
 Name = Annotated[
     str,
     Field(strict=True, pattern=f"^{NAME.pattern}$"),
-    expecting("small letters, digits and hyphens, such as batch-size"),
+    expecting("up to 60 small letters, digits and hyphens, such as batch-size"),
 ]
 
 
@@ -33,7 +34,7 @@ class Reported(Spec):
 
 
 def _reported(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
         return {"text": f"{value:g}", "value": float(value)}
     if isinstance(value, str) and (match := REPORTED.fullmatch(value.strip())):
         bound, number, low, high = match.groups()
@@ -83,7 +84,7 @@ class Contradiction(Spec):
 
 
 def _seed_numbers(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return tuple(range(value))
     return value
 
@@ -96,10 +97,10 @@ def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 Seeds = Annotated[
     tuple[WholeFromZero, ...],
-    Field(min_length=1),
+    Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_seed_numbers),
     AfterValidator(_all_different),
-    expecting("a number of seeds ≥ 1, or a list of different whole numbers ≥ 0"),
+    expecting("a number of seeds from 1 to 10,000, or a list of different whole numbers ≥ 0"),
 ]
 
 

@@ -9,13 +9,20 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+)
 
 from doubleread.errors import UserError
 from doubleread.files import read_text
 
 MAX_BYTES = 1 * 2**20
 MAX_ALIASES = 100
+MAX_DEPTH = 50
+MAX_NODES = 100_000
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -43,17 +50,50 @@ def parse_value(text: str, place: str) -> Any:
 
 def _parse(text: str, place: str) -> Any:
     try:
-        # counted before anything is built: nested aliases multiply when the tree is walked
-        aliases = sum(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(io.StringIO(text)))
-        if aliases > MAX_ALIASES:
-            raise UserError(place, f"{aliases} aliases", f"expected at most {MAX_ALIASES}")
-        return YAML(typ="safe", pure=True).load(io.StringIO(text))
+        _check_events(text, place)
+        value = YAML(typ="safe", pure=True).load(io.StringIO(text))
+        _check_tree(value, place)
+        return value
     except DuplicateKeyError as error:
         raise UserError(_marked(place, error), _duplicate(error), "a key may stand once") from error
     except MarkedYAMLError as error:
         raise UserError(_marked(place, error), f"not YAML ({error.problem})", next_step="mend the line") from error
-    except (YAMLError, RecursionError, ValueError) as error:
+    except (YAMLError, RecursionError, ValueError, KeyError, TypeError) as error:
         raise UserError(place, "not YAML 1.2", next_step="check the syntax") from error
+
+
+def _check_events(text: str, place: str) -> None:
+    """Refuse what would cost too much to build: looked at event by event, before anything is built."""
+    depth = aliases = 0
+    for event in YAML(typ="safe", pure=True).parse(io.StringIO(text)):
+        aliases += isinstance(event, AliasEvent)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UserError(place, f"nested more than {MAX_DEPTH} deep", f"expected at most {MAX_DEPTH}")
+        if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
+            raise UserError(place, "%YAML with another version", "expected YAML 1.2", "delete the line")
+    if aliases > MAX_ALIASES:
+        raise UserError(place, f"{aliases} aliases", f"expected at most {MAX_ALIASES}")
+
+
+def _check_tree(value: Any, place: str) -> None:
+    """Refuse values that JSON has no word for, and trees that aliases make huge or endless."""
+    nodes = 0
+    waiting: list[Any] = [value]
+    while waiting:
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise UserError(place, f"more than {MAX_NODES:,} values", f"expected at most {MAX_NODES:,}")
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [*node, *node.values()]
+        elif isinstance(node, list):
+            waiting += node
+        elif not isinstance(node, str | int | float | bool | None):
+            kind = type(node).__name__.removeprefix("Commented").removeprefix("TimeStamp").lower() or "date"
+            raise UserError(
+                place, f"a value of the type {kind}", "expected texts, numbers, lists and mappings", "quote it"
+            )
 
 
 def _marked(place: str, error: MarkedYAMLError) -> str:

@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +126,9 @@ def measure(recipe: Recipe, intensity: str, data: RunData, steps: int = 4) -> Co
     spent = []
     for step in range(steps):
         began = time.perf_counter()
-        run.step(step % run.steps_per_epoch, batches[step % len(batches)])
+        # a recipe that diverges costs as much as one that does not
+        with suppress(Diverged):
+            run.step(step % run.steps_per_epoch, batches[step % len(batches)])
         spent.append(time.perf_counter() - began)
     size = sum(tensor.numel() * tensor.element_size() for tensor in run.model.state_dict().values())
     return Cost(min(spent), size)
