@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from doubleread.dataset import PreparedSet
 from doubleread.engines import WorkerDied
@@ -59,10 +58,9 @@ def drive(
     interrupted, and the counts are returned; the same call goes on from there.
     """
     driver = _Driver(plan, prepared, store, executor, keep_weights, show)
-    with _terminated_as_interrupted():
-        try:
-            driver.go()
-        except KeyboardInterrupt:
+    with StopRequest() as stop:
+        driver.go(stop)
+        if stop.asked:
             driver.interrupt()
     return driver.counts()
 
@@ -97,11 +95,11 @@ class _Driver:
         self.epochs = {run.run_id: run.recipe.epochs for run in self.missing}
         self.tasks: dict[Future[None], Task] = {}
 
-    def go(self) -> None:
-        """Keep every slot busy until nothing is missing."""
+    def go(self, stop: StopRequest) -> None:
+        """Keep every slot busy until nothing is missing, or until it is to stop."""
         waiting = iter(self.missing)
         slots = _slots(self.executor)
-        while True:
+        while not stop.asked:
             while len(self.tasks) < slots and (run := next(waiting, None)) is not None:
                 self._begin(run)
             if not self.tasks:
@@ -180,18 +178,27 @@ def _slots(executor: Executor) -> int:
     return int(getattr(executor, "workers", 1))
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a study as Ctrl-C does; only the main thread of a program may ask for that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class StopRequest:
+    """Turns Ctrl-C and SIGTERM into a wish that the driver heeds between two writes; a second one ends it at once.
 
-    def interrupt(_signal: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
+    An exception out of a signal would come in the middle of a transaction, or between a rename and its rows.
+    """
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # only the main thread of a program may ask for signals
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _signal: int, _frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
