@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from doubleread.api import find_study, open_results
-from doubleread.cli.show import err, out, overrides, print_arms, print_json
+from doubleread.cli.arms import print_arms
+from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.files import check_folder, check_target
 from doubleread.report import arms_json, save_figures, words, write_page, write_tables
 

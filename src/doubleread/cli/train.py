@@ -7,7 +7,8 @@ from typing import Any
 
 from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results, train
-from doubleread.cli.show import err, out, overrides, print_arms, print_json
+from doubleread.cli.arms import print_arms
+from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.errors import UserError, WorkFailed
 from doubleread.files import check_target
 from doubleread.report import save_figures, words, write_page, write_tables
