@@ -42,7 +42,7 @@ bench: .venv/installed-dev
 	$(BIN)/python benchmarks/training.py
 
 docs: .venv/installed-dev
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 clean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from doubleread.analysis import StudyResult, analyse
+from doubleread.analysis import StudyResult, analyse, best_runs
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import check_target, user_path
 from doubleread.metrics import metric_names
@@ -26,10 +27,18 @@ from doubleread.report import (
     write_tables,
 )
 from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, study_of, train_study
-from doubleread.store import open_store
+from doubleread.store import Store, open_store, weights_path
 from doubleread.study import BUILT_IN, Study, load_study
 
-__all__ = ["Results", "find_study", "load_study", "open_results", "run", "train"]
+__all__ = ["Results", "find_study", "load_study", "open_results", "prune", "run", "train"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """How many runs lost their stored weights, and how many bytes that freed."""
+
+    runs: int
+    freed: int
 
 
 class Results:
@@ -127,7 +136,44 @@ def train(study: Study, store: str | Path, *, workers: int | None = None, show: 
     with open_store(Path(store), write=True) as opened:
         prepared = prepare_study(study, opened.data_folder, show)
         counts = train_study(prepared, opened, workers=workers, show=show)
+        if study.keep_weights == "best" and counts.finished:
+            prune(opened, study.name, keep="best", spare_others=True)
         return counts, [remark for data in prepared.sets.values() for remark in data.remarks()]
+
+
+def prune(
+    store: Store, name: str | None = None, *, keep: str = "best", dry_run: bool = False, spare_others: bool = False
+) -> Pruned:
+    """Remove the stored weights of one study's runs, or of all; every number and logit stays.
+
+    With `keep` = `best`, the best run of each arm of every study stays; with `none`, nothing does. `spare_others`
+    also leaves the runs of studies whose own `keep_weights` is `all`.
+
+    Raises:
+        UserError: the store has no study of that name.
+    """
+    known = [study["name"] for study in store.studies()]
+    if name is not None and name not in known:
+        raise UserError(f"--store {store.root}", f"no study {name}", f"it has {', '.join(known) or 'none'}")
+    stay: set[str] = set()
+    candidates: set[str] = set()
+    for study_name in known:
+        document = store.study_document(study_name)
+        assert document is not None, "a listed study has a document"
+        study = study_of(document)
+        mine = {row["run_id"] for row in store.runs_of(study_name)}
+        if keep == "best":
+            stay |= best_runs(analyse(study, store))
+        if spare_others and study_name != name and study.keep_weights == "all":
+            stay |= mine
+        if name in (None, study_name):
+            candidates |= mine
+    paths = [path for run_id in sorted(candidates - stay) if (path := weights_path(store.root, run_id)).is_file()]
+    freed = sum(path.stat().st_size for path in paths)
+    if not dry_run:
+        for path in paths:
+            path.unlink()
+    return Pruned(runs=len(paths), freed=freed)
 
 
 def run(

@@ -184,6 +184,14 @@ def test_prune(call, image_folder, tmp_path):
     assert json.loads(out)["runs"]["reused"] == 8
 
 
+def test_the_best_weights_alone_are_kept_where_the_study_says_so(call, image_folder, tmp_path):
+    study, store = tmp_path / "study.yaml", tmp_path / "runs"
+    study.write_text(json.dumps(small_study(image_folder, keep_weights="best")))
+    assert call("run", study, "--store", store, "--json")[0] == 0
+    assert len(list(store.glob("artifacts/*/weights.safetensors"))) == 4
+    assert len(list(store.glob("artifacts/*/logits.npz"))) == 8
+
+
 @pytest.mark.slow
 def test_reproduce_on_the_phantom_and_again(call, tmp_path):
     html = tmp_path / "report.html"
