@@ -59,7 +59,7 @@ def label_of(value: Any) -> str:
         return str(named) if named is not None else show(dict(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def arms_of(raw: Raw, name: str, spec: ExperimentSpec, place: str) -> tuple[Arm, ...]:

@@ -35,7 +35,7 @@ class Reported(Spec):
 
 def _reported(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
-        return {"text": f"{value:g}", "value": float(value)}
+        return {"text": f"{value:.10g}", "value": float(value)}
     if isinstance(value, str) and (match := REPORTED.fullmatch(value.strip())):
         bound, number, low, high = match.groups()
         signs = {">=": "≥ ", "<=": "≤ ", ">": "> ", "<": "< ", "about": "about ", None: ""}
