@@ -132,7 +132,7 @@ def test_check_plans_and_leaves_nothing(call, trained, tmp_path, monkeypatch):
 def test_check_prints_every_setting(call, trained):
     code, out, _ = call("check", trained / "study.yaml", "--store", trained / "runs")
     assert code == 0
-    assert "optimizer adam (lr 0.01, betas [0.9, 0.999], eps 1e-08, weight_decay 0.0)" in re.sub(r"\s+", " ", out)
+    assert "optimizer adam (lr 0.01, betas 0.9, 0.999, eps 1e-08, weight_decay 0)" in re.sub(r"\s+", " ", out)
     assert "5 arms × 2 seeds: 8 different runs, 8 of them trained already, 0 to train" in out
 
 

@@ -18,6 +18,7 @@ from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.dataset import PreparedSet
 from doubleread.errors import UserError
 from doubleread.nouns import State
+from doubleread.report.words import recipe_text
 from doubleread.runner import Prepared, Progress, in_words, prepare_study
 from doubleread.store import open_store
 from doubleread.study import Arm, PlannedRun, Study
@@ -138,7 +139,7 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
     for experiment in study.experiments:
         console.print(f"{experiment.title}", markup=False, style="bold")
         for arm in experiment.arms:
-            console.print(f"  {arm.label}: {_settings(arm)}", markup=False)
+            console.print(f"  {arm.label}: {recipe_text(arm)}", markup=False)
     runs = plan["runs"]
     console.print(
         f"\n{len(study.arms)} arms × {len(study.seeds)} seeds: {runs['planned']} different runs,"
@@ -157,15 +158,3 @@ def _counts(data: PreparedSet) -> Table:
     for row in data.counts():
         table.add_row(row["split"], Text(row["class"]), f"{row['cases']:,}", f"{row['subjects']:,}")
     return table
-
-
-def _settings(arm: Arm) -> str:
-    """Return every setting of an arm, defaults too: what the file leaves out is not hidden."""
-    parts = []
-    for key, value in arm.recipe.complete().items():
-        if isinstance(value, dict):
-            options = ", ".join(f"{k} {v}" for k, v in value.items() if k != "name")
-            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
-        else:
-            parts.append(f"{key} {value}")
-    return "; ".join([*parts, f"pixels {arm.data.intensity}"])

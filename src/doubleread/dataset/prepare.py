@@ -48,15 +48,31 @@ def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no
         UserError: images cannot be used and `skip_unreadable` is not set; classes, parts or counts do not fit; a
             known leak is not allowed.
     """
-    digests = digest_all(source, progress)
-    source_hash = _source_hash(source, digests)
-    record = cache / "checked" / f"{source_hash}.json"
+    job = _Job(source, data, cache, digest_all(source, progress), progress)
+    record = cache / "checked" / f"{_source_hash(source, job.digests)}.json"
     checked = _load_checked(record)
     if checked is None:
-        return _first_time(source, data, cache, digests, record, progress)
-    usable = _usable(source, data, checked)
-    selection = select(source.items, data, usable)
-    return _found_or_written(source, data, cache, digests, selection, checked, progress)
+        return _first_time(job, record)
+    return _found_or_written(job, select(source.items, data, _usable(source, data, checked)), checked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is being prepared, from where, for what, into which folder."""
+
+    source: Source
+    data: DataSpec
+    cache: Path
+    digests: Sequence[str | UnreadableImage]
+    progress: Progress
+
+    def read(self, indices: Sequence[int], rows: Mapping[int, int], draft: _Draft) -> dict[int, Look | UnreadableImage]:
+        """Look at the items at `indices`; those in `rows` go, resized, into that row of the draft."""
+
+        def store(index: int, pixels: np.ndarray) -> None:
+            draft.put(rows[index], pixels)
+
+        return look_at(self.source, indices, frozenset(rows), self.data.image_size, store, self.progress)
 
 
 def check_source(source: Source, progress: Progress = no_progress) -> list[Checked]:
@@ -82,92 +98,61 @@ def look_for_sizes(source: Source) -> int:
     return int(np.median(sides))
 
 
-def _first_time(
-    source: Source,
-    data: DataSpec,
-    cache: Path,
-    digests: Sequence[str | UnreadableImage],
-    record: Path,
-    progress: Progress,
-) -> PreparedSet:
+def _first_time(job: _Job, record: Path) -> PreparedSet:
     """Check everything, and resize what will be used in the same reading."""
+    items, n = job.source.items, len(job.digests)
     # files whose very bytes cannot be had are known already; the rest is taken to be good until it is read
-    hopeful = [index for index, digest in enumerate(digests) if isinstance(digest, str)]
-    selection = select(source.items, data, hopeful) if len(hopeful) == len(digests) else None
-    wanted = selection.indices if selection is not None else np.array([], dtype=np.int64)
-    with _Draft(cache, len(wanted), data.image_size) as draft:
-        row_of = {int(index): row for row, index in enumerate(wanted)}
-        looks = look_at(
-            source,
-            range(len(digests)),
-            frozenset(row_of),
-            data.image_size,
-            lambda index, pixels: draft.put(row_of[index], pixels),
-            progress,
-        )
-        checked = {item.case: _checked(digests[i], looks[i]) for i, item in enumerate(source.items)}
+    hopeful = all(isinstance(digest, str) for digest in job.digests)
+    selection = select(items, job.data, range(n)) if hopeful else None
+    rows = _rows_of(selection) if selection is not None else {}
+    with _Draft(job.cache, len(rows), job.data.image_size) as draft:
+        looks = job.read(range(n), rows, draft)
+        checked = {item.case: _checked(job.digests[i], looks[i]) for i, item in enumerate(items)}
         write_json(record, {case: [c.height, c.width, c.mean, c.reason] for case, c in checked.items()})
-        usable = _usable(source, data, checked)
-        if selection is not None and len(usable) == len(digests):
-            return _finish(draft, source, data, cache, digests, selection, checked)
-    selection = select(source.items, data, usable)
-    return _found_or_written(source, data, cache, digests, selection, checked, progress)
+        usable = _usable(job.source, job.data, checked)
+        if selection is not None and len(usable) == n:
+            return _finish(job, draft, selection, checked)
+    return _found_or_written(job, select(items, job.data, usable), checked)
 
 
-def _found_or_written(
-    source: Source,
-    data: DataSpec,
-    cache: Path,
-    digests: Sequence[str | UnreadableImage],
-    selection: Selection,
-    checked: Mapping[str, Checked],
-    progress: Progress,
-) -> PreparedSet:
-    cases = _cases(source, digests, selection, checked)
-    folder = cache / _data_hash(cases, data)
+def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
+    cases = _cases(job, selection, checked)
+    folder = job.cache / _data_hash(cases, job.data)
     if (folder / META).is_file():
-        refuse_leaks(audit(cases), data)
+        refuse_leaks(audit(cases), job.data)
         return open_prepared(folder)
-    with _Draft(cache, len(cases), data.image_size) as draft:
-        row_of = {int(index): row for row, index in enumerate(selection.indices)}
-        look_at(
-            source,
-            selection.indices.tolist(),
-            frozenset(row_of),
-            data.image_size,
-            lambda index, pixels: draft.put(row_of[index], pixels),
-            progress,
-        )
-        return _finish(draft, source, data, cache, digests, selection, checked)
+    with _Draft(job.cache, len(cases), job.data.image_size) as draft:
+        job.read(selection.indices.tolist(), _rows_of(selection), draft)
+        return _finish(job, draft, selection, checked)
 
 
-def _finish(
-    draft: _Draft,
-    source: Source,
-    data: DataSpec,
-    cache: Path,
-    digests: Sequence[str | UnreadableImage],
-    selection: Selection,
-    checked: Mapping[str, Checked],
-) -> PreparedSet:
-    cases = _cases(source, digests, selection, checked)
+def _rows_of(selection: Selection) -> dict[int, int]:
+    return {int(index): row for row, index in enumerate(selection.indices)}
+
+
+def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
+    data = job.data
+    cases = _cases(job, selection, checked)
     found = audit(cases)
     refuse_leaks(found, data)
-    per_seed = isinstance(data.split, DrawnSplit) and data.split.resample == "per_seed"
     meta: dict[str, Any] = {
-        "source": source.location,
-        "kind": source.kind,
+        "source": job.source.location,
+        "kind": job.source.kind,
         "classes": list(selection.classes),
         "image_size": data.image_size,
         "subject_rule": selection.rule,
         "subject_rules_rejected": list(selection.rejected),
         "settings": data.preparation(),
-        "split_per_seed": data.model_dump(mode="json")["split"] if per_seed else None,
-        "listed": len(source.items),
+        "split_per_seed": data.model_dump(mode="json")["split"] if _per_seed(data) else None,
+        "listed": len(job.source.items),
         "unreadable": [[case, c.reason] for case, c in checked.items() if c.reason is not None],
         "audit": found.as_dict(),
     }
-    return draft.keep(cache / _data_hash(cases, data), cases, meta)
+    return draft.keep(job.cache / _data_hash(cases, data), cases, meta)
+
+
+def _per_seed(data: DataSpec) -> bool:
+    return isinstance(data.split, DrawnSplit) and data.split.resample == "per_seed"
 
 
 class _Draft:
@@ -201,15 +186,10 @@ class _Draft:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _cases(
-    source: Source,
-    digests: Sequence[str | UnreadableImage],
-    selection: Selection,
-    checked: Mapping[str, Checked],
-) -> list[Case]:
+def _cases(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> list[Case]:
     cases = []
     for row, index in enumerate(selection.indices):
-        item, digest = source.items[index], digests[index]
+        item, digest = job.source.items[index], job.digests[index]
         assert isinstance(digest, str), "only items with a digest are selected"
         seen = checked[item.case]
         cases.append(
@@ -229,13 +209,12 @@ def _cases(
 
 def _data_hash(cases: Sequence[Case], data: DataSpec) -> str:
     """Return the identity of a prepared set: what is in it, not how it was asked for or where it came from."""
-    per_seed = isinstance(data.split, DrawnSplit) and data.split.resample == "per_seed"
     content = {
         "preparation": PREPARATION,
         "image_size": data.image_size,
         "cases": [[c.case, c.subject, c.label, c.split, c.digest] for c in cases],
     }
-    if per_seed:
+    if _per_seed(data):
         content["split_per_seed"] = data.preparation()["split"]
     return hash_of(content)[:20]
 

@@ -21,7 +21,7 @@ from doubleread.nouns import SPLITS
 from doubleread.report import words
 from doubleread.report.figures import arms_figure, curves_figure, rendered
 from doubleread.report.tables import reported_of
-from doubleread.study import Experiment, label_of
+from doubleread.study import Experiment
 
 SAMPLES = 4
 SAMPLE_PIXELS = 128
@@ -68,8 +68,8 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "assumptions": [
             {
                 "path": assumption.path,
-                "assumed": _plain(assumption.assumed),
-                "alternatives": "; ".join(_plain(value) for value in assumption.alternatives),
+                "assumed": words.plain(assumption.assumed),
+                "alternatives": "; ".join(words.plain(value) for value in assumption.alternatives),
                 "because": assumption.because,
             }
             for assumption in study.assumptions.values()
@@ -99,7 +99,7 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             },
         ],
         "curves": _figure(curves_figure(result, experiment)),
-        "recipes": [{"arm": arm.arm.label, "recipe": _recipe(arm)} for arm in arms],
+        "recipes": [{"arm": arm.arm.label, "recipe": words.recipe_text(arm.arm)} for arm in arms],
     }
 
 
@@ -125,17 +125,6 @@ def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | N
     }
 
 
-def _recipe(arm: ArmResult) -> str:
-    parts = []
-    for key, value in arm.arm.recipe.complete().items():
-        if isinstance(value, dict):
-            options = ", ".join(f"{k} {_plain(v)}" for k, v in value.items() if k != "name")
-            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
-        else:
-            parts.append(f"{key.replace('_', ' ')} {_plain(value)}")
-    return "; ".join([*parts, f"pixels {arm.arm.data.intensity}"])
-
-
 def _data(data: PreparedSet) -> dict[str, Any]:
     meta = data.meta
     sizes = sorted({(case.width, case.height) for case in data.cases})
@@ -151,7 +140,7 @@ def _data(data: PreparedSet) -> dict[str, Any]:
         "positive": data.classes[1],
         "rule": meta["subject_rule"],
         "rejected": meta["subject_rules_rejected"],
-        "settings": {k: _plain(v) for k, v in meta["settings"].items() if k not in ("source", "image_size")},
+        "settings": {k: words.plain(v) for k, v in meta["settings"].items() if k not in ("source", "image_size")},
         "counts": data.counts(),
         "unreadable": meta["unreadable"][:SHOWN],
         "unreadable_count": len(meta["unreadable"]),
@@ -203,12 +192,4 @@ def _override(key: str, value: Any) -> str:
     # the folder's name says enough; the way to it is the reader's own affair
     if isinstance(value, dict):
         return ", ".join(f"{inner}: {_override(f'{key}.{inner}', v)}" for inner, v in value.items())
-    return Path(value).name if key == "data.source" and isinstance(value, str) else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(inner) for inner in value)
-    return label_of(value)
+    return Path(value).name if key == "data.source" and isinstance(value, str) else words.plain(value)

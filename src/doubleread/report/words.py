@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from doubleread.analysis import ArmResult, Spread
-from doubleread.study import Reported
+from doubleread.study import Arm, Reported, label_of
 
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
@@ -82,6 +83,27 @@ def reported_text(metric: str, reported: Reported) -> str:
         return f"{100 * reported.value:.2f} %"
     low, to, high = reported.text.partition(" to ")
     return f"{100 * float(low):.0f} to {100 * float(high):.0f} %" if to else reported.text
+
+
+def recipe_text(arm: Arm) -> str:
+    """Return every setting of an arm, defaults too: what the study file leaves out is not hidden."""
+    parts = []
+    for key, value in arm.recipe.complete().items():
+        if isinstance(value, dict):
+            options = ", ".join(f"{option} {plain(setting)}" for option, setting in value.items() if option != "name")
+            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
+        else:
+            parts.append(f"{key.replace('_', ' ')} {plain(value)}")
+    return "; ".join([*parts, f"pixels {arm.data.intensity}"])
+
+
+def plain(value: Any) -> str:
+    """Return a value of a study file as people write it, without brackets."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(inner) for inner in value)
+    return label_of(value)
 
 
 @dataclass(frozen=True, slots=True)
