@@ -1,0 +1,148 @@
+"""How much the metrics of several runs on the same test cases vary, and vary together, with the choice of subjects.
+
+Every function takes the scores of K runs on N cases and returns the (K, K) covariance of their metric under another
+draw of subjects with the same class counts. A logit above 0 calls a case positive.
+"""
+
+# K runs (arms × seeds), N cases, P subjects
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import rankdata
+
+Covariance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From logits (K, N), labels (N,) of 0 and 1, and subjects (N,) to a covariance (K, K)."""
+
+
+def accuracy_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of accuracies.
+
+    With e a case's correctness less its mean within the class, and E_s the sum of e over the cases of subject s:
+    Σ_s E_s E_sᵀ / N² · P / (P − 1). Centring within the classes keeps the class counts fixed.
+    """
+    correct_KN = ((logits_KN > 0) == (labels_N == 1)).astype(np.float64)
+    for label in (0, 1):
+        mine = labels_N == label
+        if mine.any():
+            correct_KN[:, mine] -= correct_KN[:, mine].mean(axis=1, keepdims=True)
+    return _by_subject(correct_KN, subjects_N)
+
+
+def sensitivity_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of sensitivities: as accuracy's, over the positive cases and their subjects alone."""
+    mine = labels_N == 1
+    return accuracy_covariance(logits_KN[:, mine], labels_N[mine], subjects_N[mine])
+
+
+def specificity_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of specificities: as accuracy's, over the negative cases and their subjects alone."""
+    mine = labels_N == 0
+    return accuracy_covariance(logits_KN[:, mine], labels_N[mine], subjects_N[mine])
+
+
+def balanced_accuracy_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of balanced accuracies: a quarter of the sum of the two classes' parts."""
+    return (
+        sensitivity_covariance(logits_KN, labels_N, subjects_N)
+        + specificity_covariance(logits_KN, labels_N, subjects_N)
+    ) / 4
+
+
+def auroc_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of AUROCs (DeLong et al. 1988), by ranks (Sun & Xu 2014).
+
+    With several images of a subject, the components are summed within subjects (Obuchowski 1997); with one image
+    each, that is DeLong's own formula. NaN where a class has fewer than two subjects.
+    """
+    positive = labels_N == 1
+    m, n = int(positive.sum()), int((~positive).sum())
+    runs = len(logits_KN)
+    if m == 0 or n == 0:
+        return np.full((runs, runs), np.nan)
+    ranks_KN = rankdata(logits_KN, axis=1)
+    v10 = (ranks_KN[:, positive] - rankdata(logits_KN[:, positive], axis=1)) / n
+    v01 = 1 - (ranks_KN[:, ~positive] - rankdata(logits_KN[:, ~positive], axis=1)) / m
+    theta_K1 = v10.mean(axis=1, keepdims=True)
+    names, subject_N = np.unique(subjects_N, return_inverse=True)
+    sums10 = _sums(v10 - theta_K1, subject_N[positive], len(names))
+    sums01 = _sums(v01 - theta_K1, subject_N[~positive], len(names))
+    subjects = [len(np.unique(subject_N[positive])), len(np.unique(subject_N[~positive])), len(names)]
+    if min(subjects) < 2:
+        return np.full((runs, runs), np.nan)
+    s10 = sums10 @ sums10.T * subjects[0] / (subjects[0] - 1) / m**2
+    s01 = sums01 @ sums01.T * subjects[1] / (subjects[1] - 1) / n**2
+    s11 = sums10 @ sums01.T * subjects[2] / (subjects[2] - 1) / (m * n)
+    return s10 + s01 + s11 + s11.T
+
+
+def f1_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of F1 scores, by the jackknife over subjects (Efron & Stein 1981), within classes."""
+    called, positive = logits_KN > 0, labels_N == 1
+    right = 2.0 * (called & positive)
+    wrong = (called != positive).astype(np.float64)
+    right_KP, wrong_KP = _per_subject(right, subjects_N), _per_subject(wrong, subjects_N)
+    rest = right.sum(axis=1, keepdims=True) - right_KP
+    with np.errstate(invalid="ignore"):
+        return _jackknife(rest / (rest + wrong.sum(axis=1, keepdims=True) - wrong_KP), labels_N, subjects_N)
+
+
+def brier_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of Brier scores, by the jackknife over subjects (Efron & Stein 1981), within classes."""
+    squares = (np.exp(-np.logaddexp(0.0, -logits_KN.astype(np.float64))) - labels_N) ** 2
+    squares_KP = _per_subject(squares, subjects_N)
+    cases_P = _per_subject(np.ones((1, len(labels_N))), subjects_N)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _jackknife(
+            (squares.sum(axis=1, keepdims=True) - squares_KP) / (len(labels_N) - cases_P), labels_N, subjects_N
+        )
+
+
+CASE_COVARIANCES: dict[str, Covariance] = {
+    "accuracy": accuracy_covariance,
+    "auroc": auroc_covariance,
+    "sensitivity": sensitivity_covariance,
+    "specificity": specificity_covariance,
+    "balanced_accuracy": balanced_accuracy_covariance,
+    "f1": f1_covariance,
+    "brier": brier_covariance,
+}
+"""The covariance of each case metric, by the metric's name."""
+
+
+def _by_subject(e_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return Σ_s E_s E_sᵀ / N² · P / (P − 1); NaN with fewer than two subjects."""
+    sums_KP = _per_subject(e_KN, subjects_N)
+    n, p = e_KN.shape[1], sums_KP.shape[1]
+    if p < 2:
+        return np.full((len(e_KN), len(e_KN)), np.nan)
+    return sums_KP @ sums_KP.T / n**2 * p / (p - 1)
+
+
+def _jackknife(without_KP: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return Σ_h (P_h − 1)/P_h Σ_s d_s d_sᵀ, d_s the metric without subject s less the mean of those in stratum h.
+
+    Strata are the subjects with negative cases only, with positive only, with both: so the class counts stay fixed.
+    """
+    classes_2P = _per_subject(np.stack([labels_N == 0, labels_N == 1]).astype(np.float64), subjects_N) > 0
+    total = np.zeros((len(without_KP), len(without_KP)))
+    if without_KP.shape[1] < 2:
+        return np.full_like(total, np.nan)
+    for stratum in np.unique(classes_2P, axis=1).T:
+        mine = without_KP[:, (stratum == classes_2P.T).all(axis=1)]
+        d_KP = mine - mine.mean(axis=1, keepdims=True)
+        total += d_KP @ d_KP.T * (mine.shape[1] - 1) / mine.shape[1]
+    return total
+
+
+def _per_subject(values_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    names, subject_N = np.unique(subjects_N, return_inverse=True)
+    return _sums(values_KN, subject_N, len(names))
+
+
+def _sums(values_KN: np.ndarray, subject_N: np.ndarray, subjects: int) -> np.ndarray:
+    sums_PK = np.zeros((subjects, len(values_KN)))
+    np.add.at(sums_PK, subject_N, values_KN.T)
+    return sums_PK.T

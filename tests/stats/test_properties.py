@@ -1,0 +1,93 @@
+"""What is always true of the covariances and of a contrast."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from doubleread import metrics
+from doubleread.stats import CASE_COVARIANCES, contrast, prediction_interval
+
+
+@pytest.fixture
+def runs():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 60)
+    logits = rng.normal(size=(6, 120)) + 1.2 * (labels - 0.5) + 0.5 * rng.normal(size=120)
+    return logits, labels
+
+
+@pytest.mark.parametrize("metric", CASE_COVARIANCES)
+def test_every_case_metric_has_a_covariance_that_is_one(runs, metric):
+    logits, labels = runs
+    cov = CASE_COVARIANCES[metric](logits, labels, np.arange(120))
+    assert cov == pytest.approx(cov.T)
+    assert np.linalg.eigvalsh(cov).min() > -1e-12
+    assert set(CASE_COVARIANCES) == set(metrics.CASE_METRICS)
+
+
+@pytest.mark.parametrize("metric", CASE_COVARIANCES)
+def test_variance_is_that_of_a_bootstrap_within_the_classes(runs, metric):
+    logits, labels = runs
+    rng = np.random.default_rng(1)
+    draws = []
+    for _ in range(3000):
+        rows = np.concatenate([rng.choice(np.flatnonzero(labels == k), 60) for k in (0, 1)])
+        draws.append(metrics.CASE_METRICS[metric](labels[rows], logits[0, rows]))
+    analytic = CASE_COVARIANCES[metric](logits, labels, np.arange(120))[0, 0]
+    assert math.sqrt(analytic) == pytest.approx(np.std(draws), rel=0.08)
+
+
+@pytest.mark.parametrize("metric", CASE_COVARIANCES)
+def test_copies_of_a_subject_add_no_information(runs, metric):
+    logits, labels = runs
+    alone = CASE_COVARIANCES[metric](logits, labels, np.arange(120))
+    tripled = CASE_COVARIANCES[metric](np.repeat(logits, 3, axis=1), np.repeat(labels, 3), np.repeat(np.arange(120), 3))
+    assert tripled == pytest.approx(alone, rel=1e-9)
+
+
+def test_the_name_of_a_subject_does_not_matter(runs):
+    logits, labels = runs
+    names = np.array([f"s{i}" for i in range(120)])
+    for covariance in CASE_COVARIANCES.values():
+        assert covariance(logits, labels, names) == pytest.approx(covariance(logits, labels, np.arange(120)))
+
+
+def estimate(logits, labels, weights):
+    theta = np.array([metrics.accuracy(labels, row) for row in logits]).reshape(2, 3)
+    cov = CASE_COVARIANCES["accuracy"](logits, labels, np.arange(120)).reshape(2, 3, 2, 3)
+    return contrast(theta, np.array(weights), cov)
+
+
+def test_swapping_arms_flips_the_sign(runs):
+    one, two = estimate(*runs, [1.0, -1.0]), estimate(*runs, [-1.0, 1.0])
+    assert (one.value, one.lo, one.hi) == pytest.approx((-two.value, -two.hi, -two.lo))
+    assert (one.se, one.p) == pytest.approx((two.se, two.p))
+
+
+def test_identical_arms_differ_by_nothing(runs):
+    logits, labels = runs
+    found = estimate(np.concatenate([logits[:3], logits[:3]]), labels, [1.0, -1.0])
+    assert (found.value, found.se, found.p) == (0.0, 0.0, 1.0)
+
+
+def test_one_seed_has_no_interval():
+    found = contrast(np.array([[0.8]]), np.array([1.0]), np.full((1, 1, 1, 1), 0.001))
+    assert found.value == 0.8
+    assert math.isnan(found.lo)
+    assert all(map(math.isnan, prediction_interval(found, 1, 400, 400)))
+
+
+def test_a_run_metric_gives_a_t_interval_over_seeds():
+    values = np.array([0.21, 0.25, 0.24, 0.30])
+    found = contrast(values[None], np.array([1.0]), None)
+    expected = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+    assert (found.lo, found.hi) == pytest.approx(expected)
+
+
+def test_a_prediction_is_wider_than_the_mean_and_widest_on_few_images():
+    found = contrast(np.array([[0.70, 0.74, 0.72]]), np.array([1.0]), np.full((1, 3, 1, 3), 0.0004))
+    few, many = prediction_interval(found, 3, 400, 100), prediction_interval(found, 3, 400, 10_000)
+    assert few[0] < many[0] < found.lo
+    assert few[1] > many[1] > found.hi
