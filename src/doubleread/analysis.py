@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,7 @@ from doubleread.errors import UserError
 from doubleread.metrics import CASE_METRICS, metric_names
 from doubleread.nouns import State
 from doubleread.store import HEALTH, Logits, Store, read_logits
-from doubleread.study import Arm, Study
+from doubleread.study import Arm, Study, data_key, study_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,9 @@ def analyse(study: Study, store: Store) -> StudyResult:
         UserError: the store has no run of it.
     """
     rows = {(row["arm"], row["seed"]): row for row in store.runs_of(study.name)}
+    document = store.study_document(study.name)
+    if document is not None:
+        _refuse_changed(study, study_of(document), rows)
     wanted = [(arm, [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]) for arm in study.arms]
     ids = list({row["run_id"] for _, found in wanted for row in found})
     if not ids:
@@ -119,7 +123,9 @@ def analyse(study: Study, store: Store) -> StudyResult:
             f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
         )
     epochs = store.epochs_of(ids)
-    prepared = {key: open_prepared(store.data_folder / key) for key in _data_hashes(wanted)}
+    # a set may be shared by studies that asked for it otherwise: what is said about it is what this study knows
+    facts = (document or {}).get("data", {})
+    prepared = {key: _prepared(store, key, facts) for key in _data_hashes(wanted)}
     results: dict[str, RunResult] = {}
     arms = []
     for arm, found in wanted:
@@ -134,6 +140,31 @@ def analyse(study: Study, store: Store) -> StudyResult:
         data=tuple(prepared.values()),
         environments=tuple(store.environments(ids)),
     )
+
+
+def _prepared(store: Store, key: str, facts: Mapping[str, Any]) -> PreparedSet:
+    data = open_prepared(store.data_folder / key)
+    return replace(data, meta=facts[key]) if key in facts else data
+
+
+def _refuse_changed(study: Study, trained: Study, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
+    """Stop where an arm's recipe or data is not the one that its stored runs were trained with.
+
+    Raises:
+        UserError: it is not.
+    """
+    data_of = {arm.name: data_key(arm.data) for arm in trained.arms}
+    for arm in study.arms:
+        mine = [row for (name, _), row in rows.items() if name == arm.name]
+        asked = {"recipe": arm.recipe.canonical(), "intensity": arm.data.intensity}
+        known = all(asked.items() <= json.loads(row["identity"]).items() for row in mine)
+        if mine and not (known and data_of.get(arm.name) == data_key(arm.data)):
+            raise UserError(
+                f"{study.place}, arm {arm.name}",
+                "its recipe or data is not the one that was trained",
+                "",
+                f"run the study again, or name it as the store does: {study.name}",
+            )
 
 
 def best_runs(result: StudyResult) -> set[str]:

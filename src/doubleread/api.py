@@ -26,11 +26,22 @@ from doubleread.report import (
     write_page,
     write_tables,
 )
-from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, study_of, train_study
+from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, train_study
 from doubleread.store import Store, open_store, weights_path
-from doubleread.study import BUILT_IN, Study, load_study
+from doubleread.study import BUILT_IN, Study, load_study, study_of
 
 __all__ = ["Results", "find_study", "load_study", "open_results", "prune", "run", "train"]
+
+
+def _to_keep(store: Store, study_name: str, runs: set[str], spare_all: bool) -> set[str]:
+    document = store.study_document(study_name)
+    assert document is not None, "a listed study has a document"
+    try:
+        study = study_of(document)
+        return runs if spare_all and study.keep_weights == "all" else best_runs(analyse(study, store))
+    except UserError:
+        # kept by an older or newer program: what cannot be judged is not removed
+        return runs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,14 +142,14 @@ def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any]
     return load_study(name, overrides=overrides)
 
 
-def train(study: Study, store: str | Path, *, workers: int | None = None, show: Show) -> tuple[Counts, list[str]]:
-    """Prepare and train a study; return how it stands, and remarks about the data."""
+def train(study: Study, store: str | Path, *, workers: int | None = None, show: Show) -> Counts:
+    """Prepare and train a study; return how it stands."""
     with open_store(Path(store), write=True) as opened:
         prepared = prepare_study(study, opened.data_folder, show)
         counts = train_study(prepared, opened, workers=workers, show=show)
         if study.keep_weights == "best" and counts.finished:
             prune(opened, study.name, keep="best", spare_others=True)
-        return counts, [remark for data in prepared.sets.values() for remark in data.remarks()]
+        return counts
 
 
 def prune(
@@ -158,16 +169,14 @@ def prune(
     stay: set[str] = set()
     candidates: set[str] = set()
     for study_name in known:
-        document = store.study_document(study_name)
-        assert document is not None, "a listed study has a document"
-        study = study_of(document)
         mine = {row["run_id"] for row in store.runs_of(study_name)}
+        spared = spare_others and study_name != name
         if keep == "best":
-            stay |= best_runs(analyse(study, store))
-        if spare_others and study_name != name and study.keep_weights == "all":
-            stay |= mine
+            stay |= _to_keep(store, study_name, mine, spared)
         if name in (None, study_name):
             candidates |= mine
+    if name is None:
+        candidates |= set(store.unused_runs())
     paths = [path for run_id in sorted(candidates - stay) if (path := weights_path(store.root, run_id)).is_file()]
     freed = sum(path.stat().st_size for path in paths)
     if not dry_run:
@@ -194,9 +203,9 @@ def run(
         study = find_study(study, store)
     if progress:
         with Progress(Console(stderr=True), study.name) as show:
-            counts, _ = train(study, store, workers=workers, show=show)
+            counts = train(study, store, workers=workers, show=show)
     else:
-        counts, _ = train(study, store, workers=workers, show=Silent())
+        counts = train(study, store, workers=workers, show=Silent())
     if not counts.finished:
         raise KeyboardInterrupt
     return open_results(study, store=store, counts=counts)

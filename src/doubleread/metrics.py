@@ -79,9 +79,9 @@ CASE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 """Metrics of the test cases, by name; with `val_` before it a name means the same of the validation cases."""
 
 RUN_METRICS: dict[str, str] = {
-    "train_loss": "training loss of the last epoch, the mean over its batches as they were trained",
+    "train_loss": "training loss of the last epoch, the mean over its batches as trained, with class weights if any",
     "train_accuracy": "training accuracy of the last epoch, counted over its batches as they were trained",
-    "val_loss": "validation loss after the last epoch",
+    "val_loss": "validation loss after the last epoch, every case weighing the same",
     "lowest_train_loss": "the lowest training loss of any epoch",
     "seconds": "wall-clock seconds of the training loop, validation after each epoch included",
 }

@@ -107,6 +107,52 @@ def test_report_for_fewer_seeds(call, trained):
     assert json.loads(out)["arms"][0]["seeds"] == [0]
 
 
+def test_a_file_that_has_changed_since_its_run_is_not_reported(call, trained, tmp_path):
+    study = json.loads((trained / "study.yaml").read_text())
+    study["base"]["epochs"] = 4
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    code, out, err = call("report", tmp_path / "study.yaml", "--store", trained / "runs")
+    assert (code, out) == (2, "")
+    assert err == (
+        "doubleread: study.yaml, arm loss/bce: its recipe or data is not the one that was trained; run the study again,"
+        " or name it as the store does: small\n"
+    )
+
+
+def test_two_files_of_one_name_do_not_share_a_store(call, trained, tmp_path):
+    (tmp_path / "other.yaml").write_text((trained / "study.yaml").read_text())
+    code, _, err = call("run", tmp_path / "other.yaml", "--store", trained / "runs")
+    assert code == 2
+    assert f"other.yaml, study: small is in the store already, from {trained / 'study.yaml'}" in err
+
+
+def test_a_split_that_is_redrawn_for_each_seed(call, image_folder, tmp_path):
+    study = small_study(image_folder)
+    study["data"]["split"]["resample"] = "per_seed"
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    html = tmp_path / "report.html"
+    assert call("run", tmp_path / "study.yaml", "--store", tmp_path / "runs", "--json")[0] == 0
+    assert call("report", "small", "--store", tmp_path / "runs", "--html", html, "--tables", tmp_path)[0] == 0
+    rows = (tmp_path / "logits.csv").read_text().splitlines()
+    val = {seed: {r.split(",")[2] for r in rows if r.startswith(f"loss/bce,{seed},") and ",val," in r} for seed in "01"}
+    assert len(val["0"]) == len(val["1"]) == 12
+    assert val["0"] != val["1"]
+    assert "redrawn for each seed" in html.read_text()
+
+
+def test_a_study_whose_runs_all_diverge_is_a_result(call, image_folder, tmp_path):
+    study = small_study(image_folder, seeds=1)
+    study["base"] |= {"model": {"name": "mlp", "hidden": []}, "optimizer": {"name": "sgd", "lr": 1e38, "momentum": 0.9}}
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    code, out, _ = call("run", tmp_path / "study.yaml", "--store", tmp_path / "runs")
+    assert code == 0
+    assert "1 diverged" in out
+    html, tables = tmp_path / "r.html", tmp_path / "tables"
+    assert call("report", "small", "--store", tmp_path / "runs", "--html", html, "--tables", tables)[0] == 0
+    assert (tables / "curves.csv").read_text().startswith("experiment,arm,seed,epoch,rate")
+    assert call("check", tmp_path / "study.yaml", "--store", tmp_path / "other")[0] == 0
+
+
 def test_status(call, trained):
     code, out, _ = call("status", "--store", trained / "runs", "--json")
     (study,) = json.loads(out)["studies"]
@@ -206,7 +252,7 @@ def test_reproduce_on_the_phantom_and_again(call, tmp_path):
     assert {study["report"] for study in first} == {str(html)}
     page = html.read_text()
     assert "Synthetic images from a digital phantom" in page
-    for said in ("reported 72.75 %", "reported 80.50 %", "reported about 60", "reported 90 to 95 %", "0.0001"):
+    for said in ("reported 72.75 %", "reported 80.50 %", "reported about 60", "reported 90.00 to 95.00 %", "0.0001"):
         assert said in page
     for study in ("report-a", "report-b"):
         assert (tmp_path / "runs" / "reports" / study / "tables" / "logits.csv").is_file()

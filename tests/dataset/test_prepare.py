@@ -151,6 +151,39 @@ def test_a_split_drawn_for_each_seed(image_folder, tmp_path):
     assert data.data_hash != made(image_folder, tmp_path).data_hash
 
 
+def test_a_set_that_is_found_again_says_what_holds_this_time(tmp_path):
+    root = write_folder(tmp_path / "images")
+    clean = made(root, tmp_path / "cache")
+    (root / "train" / "NORMAL" / "bad.png").write_text("I am text")
+    skipped = made(root, tmp_path / "cache", skip_unreadable=True)
+    assert skipped.data_hash == clean.data_hash
+    assert skipped.remarks() == ["1 of 69 images cannot be used and are skipped"]
+    (root / "train" / "NORMAL" / "bad.png").unlink()
+    assert made(root, tmp_path / "cache", allow_leakage="why not").remarks() == []
+
+
+def test_a_copy_in_the_part_that_is_redrawn_is_a_leak(tmp_path):
+    root = write_folder(tmp_path / "images")
+    shutil.copy(root / "train" / "NORMAL" / "normal-002.png", root / "train" / "NORMAL" / "copy.png")
+    redrawn = {"val": 0.25, "by": "case", "seed": 3, "resample": "per_seed"}
+    with pytest.raises(UserError, match="1 images stand byte for byte in two splits"):
+        made(root, tmp_path / "cache", split=redrawn)
+    with pytest.raises(UserError, match="subjects have images in two splits"):
+        made(root, tmp_path / "cache", split=redrawn, subject=r"(train|test).*-(\d\d)\d\.png$|(copy)")
+
+
+def test_the_hash_of_a_set_stays_what_it_is(tmp_path):
+    # golden: a change here would retrain every run of every store
+    for label in (0, 1):
+        np.save(tmp_path / f"{label}.npy", (np.arange(8 * 16).reshape(8, 4, 4) + 100 * label).astype(np.uint8))
+    split = {"val": 0.25, "test": 0.25, "by": "case", "seed": 0}
+    data = made(tmp_path, tmp_path / "cache", positive=None, split=split, image_size=4)
+    assert data.data_hash == GOLDEN_HASH
+
+
+GOLDEN_HASH = "e1d4deddc0bef22d47cc"
+
+
 def test_a_source_without_parts_needs_a_drawn_test_set(tmp_path):
     root = write_folder(tmp_path / "images") / "train"
     with pytest.raises(UserError) as error:

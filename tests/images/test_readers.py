@@ -96,8 +96,9 @@ def test_a_kind_can_be_asked_for(tmp_path):
     write("folder", tmp_path)
     np.save(tmp_path / "0.npy", np.zeros((1, 4, 4), np.uint8))
     np.save(tmp_path / "1.npy", np.zeros((1, 4, 4), np.uint8))
-    assert open_source(str(tmp_path)).kind == "npy"
-    assert open_source(str(tmp_path), kind="folder").kind == "folder"
+    # arrays that lie about beside class folders are no data set
+    assert open_source(str(tmp_path)).kind == "folder"
+    assert open_source(str(tmp_path), kind="npy").kind == "npy"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK"])
@@ -142,7 +143,7 @@ def encoded(pixels, kind="PNG"):
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
     content = io.BytesIO()
     Image.new("1", (14000, 14000)).save(content, format="PNG")
-    with pytest.raises(UnreadableImage, match="pixels; expected at most 100,000,000"):
+    with pytest.raises(UnreadableImage, match="too many pixels; expected at most 89,478,485"):
         decode_grey(content.getvalue())
 
 

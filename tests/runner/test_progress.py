@@ -15,7 +15,7 @@ EPOCH = {"train_loss": 0.51234, "val_loss": 0.6}
 def live(done=3, work=30.0):
     states = {f"r{i}": State.DONE if i < done else State.PLANNED for i in range(8)}
     states |= {"r6": State.RUNNING, "r7": State.FAILED}
-    return Live(states=states, running={"r6": [EPOCH, EPOCH]}, reused=0, work_done=work, work_total=90.0)
+    return Live(states=states, running={"r6": [EPOCH, EPOCH]}, work_done=work, work_total=90.0)
 
 
 class Clock:

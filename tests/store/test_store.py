@@ -20,6 +20,7 @@ EPOCH = {
 }
 RECORD = {
     "state": "done",
+    "attempt": 1,
     "epochs": [EPOCH],
     "finished": "2026-01-01T00:00:00+00:00",
     "environment": {"python": "3.11"},
@@ -64,7 +65,7 @@ def test_round_trip(tmp_path):
             "weights_hash": "w",
         }
         assert store.epochs_of(["r1"])["r1"] == [{"run_id": "r1", **EPOCH}]
-        assert store.environments(["r1"]) == [{"runs": 1, "python": "3.11"}]
+        assert store.environments(["r1"]) == [{"python": "3.11"}]
     back = read_logits(tmp_path, "r1")
     for name in ("val_rows", "val", "test_rows", "test"):
         assert np.array_equal(getattr(back, name), getattr(LOGITS, name))
@@ -110,6 +111,33 @@ def test_a_driver_that_died_between_the_folder_and_the_rows(tmp_path):
         assert store.recover() == ["r1"]
         assert store.states(["r1"]) == {"r1": State.DONE}
         assert len(store.epochs_of(["r1"])["r1"]) == 1
+
+
+def test_a_driver_that_died_before_it_took_a_whole_attempt(tmp_path):
+    with planned(tmp_path) as store:
+        write_attempt(attempt_folder(tmp_path, "r1", store.begin("r1")), RECORD, LOGITS, WEIGHTS)
+    with open_store(tmp_path, write=True) as store:
+        assert store.recover() == ["r1"]
+        assert store.states(["r1"]) == {"r1": State.DONE}
+
+
+def test_an_older_failure_is_not_taken_for_the_attempt_that_was_lost(tmp_path):
+    with planned(tmp_path) as store:
+        attempt = store.begin("r1")
+        write_attempt(attempt_folder(tmp_path, "r1", attempt), {**RECORD, "state": "failed"}, None, None)
+        assert store.record("r1", attempt) is State.FAILED
+        store.begin("r1")
+    with open_store(tmp_path, write=True) as store:
+        assert store.recover() == []
+        assert store.states(["r1"]) == {"r1": State.INTERRUPTED}
+
+
+def test_a_store_that_cannot_be_opened_is_not_left_locked(tmp_path):
+    with planned(tmp_path) as store:
+        store._db.execute(f"PRAGMA user_version = {VERSION + 1}")
+    for _ in range(2):
+        with pytest.raises(UserError, match="schema version"):
+            open_store(tmp_path, write=True)
 
 
 def test_a_second_attempt_replaces_the_first(tmp_path):

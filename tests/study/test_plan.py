@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubleread.files import hash_of
 from doubleread.recipe import Recipe
 from doubleread.study import data_key, parse_study, plan_runs
 from doubleread.study.plan import identity_of
@@ -108,8 +109,12 @@ def test_an_identity_stays_what_it_is():
     # golden: releases must not retrain old runs
     recipe = Recipe.model_validate(small_study("phantom")["base"])
     identity = identity_of(recipe, "unit", 3, "abc")
+    assert hash_of(identity) == GOLDEN_HASH
     assert json.dumps(identity, sort_keys=True) == (
         '{"data": "abc", "device": "cpu", "intensity": "unit", "numerics": 1, "path": "reference", "precision": "fp32",'
         ' "recipe": {"batch_size": 8, "epochs": 3, "loss": {"name": "bce"}, "model": {"hidden": [6], "name": "mlp"},'
         ' "optimizer": {"lr": 0.01, "name": "adam"}, "schedule": {"name": "constant"}}, "seed": 3}'
     )
+
+
+GOLDEN_HASH = "e3a541fb604c2abc993ac3383116bc3cef5d326f9423c83977a679b78cb1bd14"

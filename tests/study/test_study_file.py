@@ -43,6 +43,18 @@ MISTAKES = [
         {"name": "mlp", "hidden": [4, 0]},
         "base.model.hidden.1: got 0; expected a whole number from 1 to 1,000,000",
     ),
+    (
+        "base/optimizer",
+        {"name": "sgd", "lr": 0.1, "momentum": 0, "nesterov": True},
+        'base.optimizer: got {"name": "sgd", "lr": 0.1, "momentum": 0, "nesterov": true}; expected a momentum above 0'
+        " beside nesterov",
+    ),
+    (
+        "base/model",
+        {"name": "mlp", "hidden": [], "dropout": 0.5},
+        'base.model: got {"name": "mlp", "hidden": [], "dropout": 0.5}; expected no dropout, which has no effect'
+        " without a hidden layer",
+    ),
     ("base/schedule", {"name": "step", "gamma": 0.1}, "base.schedule.every: missing; add it"),
     ("base/schedule", {"name": "cosine", "per": "step"}, 'base.schedule.per: got "step"; expected epoch or batch'),
     (

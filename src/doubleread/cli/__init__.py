@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -193,6 +194,9 @@ def main() -> None:
     except OSError as error:
         # a full disk, a store that went away: nothing that is finished is lost
         print(f"doubleread: {error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except sqlite3.Error as error:
+        print(f"doubleread: the store: {error}; what has finished is kept", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ from doubleread.dataset import PreparedSet
 from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.report.words import recipe_text
-from doubleread.runner import Prepared, Progress, in_words, prepare_study
-from doubleread.store import open_store
+from doubleread.runner import Prepared, Progress, default_workers, in_words, prepare_study
+from doubleread.store import DATABASE, open_store
 from doubleread.study import Arm, PlannedRun, Study
 from doubleread.training import Cost, measure
 
@@ -38,7 +37,7 @@ def check_command(
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
         prepared = prepare_study(study, cache, show)
-        plan = _plan(study, prepared, _stored(store, prepared), workers or os.cpu_count() or 1)
+        plan = _plan(study, prepared, _stored(store, prepared), workers or default_workers(prepared.plan))
     if as_json:
         print_json(plan)
     else:
@@ -48,7 +47,7 @@ def check_command(
 @contextmanager
 def _cache(store: Path) -> Iterator[Path]:
     """Use the store's prepared sets where there is a store; otherwise leave nothing behind."""
-    if (store / "data").is_dir():
+    if (store / DATABASE).is_file():
         yield store / "data"
         return
     with tempfile.TemporaryDirectory(prefix="doubleread-") as folder:
@@ -56,7 +55,7 @@ def _cache(store: Path) -> Iterator[Path]:
 
 
 def _stored(store: Path, prepared: Prepared) -> dict[str, State]:
-    if not store.exists():
+    if not (store / DATABASE).is_file():
         return {}
     with open_store(store) as opened:
         return opened.states([run.run_id for run in prepared.plan.runs])
@@ -70,7 +69,7 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
     seconds = size = 0.0
     for run in missing:
         data = prepared.sets[run.data_hash]
-        key = f"{run.recipe.model}{run.recipe.loss}{run.recipe.batch_size}{run.data_hash}"
+        key = f"{run.recipe.model}{run.recipe.loss}{run.recipe.optimizer}{run.recipe.batch_size}{run.data_hash}"
         if key not in costs:
             costs[key] = _measured(run, data)
         steps = -(-len(data.rows("train")) // run.recipe.batch_size)
@@ -133,8 +132,6 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
     for data in prepared.sets.values():
         console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", markup=False)
         console.print(_counts(data))
-        for remark in data.remarks():
-            console.print(f"  {remark}", markup=False)
     console.print()
     for experiment in study.experiments:
         console.print(f"{experiment.title}", markup=False, style="bold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from doubleread.cli.show import out, print_json
@@ -79,7 +80,7 @@ def study_text(source: Source, path: str, file: str) -> str:
     located = path if path == "phantom" else str(Path(path).expanduser().resolve())
     return TEMPLATE.format(
         file=printable(file),
-        name="my-study",
+        name=_name(path),
         source=json.dumps(located, ensure_ascii=False) if located != "phantom" else located,
         positive=json.dumps(positive, ensure_ascii=False),
         negative=next(n for n in names if n != positive),
@@ -87,6 +88,12 @@ def study_text(source: Source, path: str, file: str) -> str:
         split=_split(source),
         subject=_subject(source),
     )
+
+
+def _name(path: str) -> str:
+    """Return a name for the study from the last part of the path."""
+    slug = re.sub(r"[^a-z0-9]+", "-", Path(path).stem.lower()).strip("-")[:50]
+    return f"{slug}-study" if slug else "my-study"
 
 
 def _split(source: Source) -> str:

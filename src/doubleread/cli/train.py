@@ -32,7 +32,7 @@ def run_command(
     counts = _train(study, store, workers)
     if as_json:
         print_json(_summary(study, store, None, counts))
-    elif counts.done:
+    elif counts.done or counts.diverged:
         print_arms(out(), open_results(study, store=store).result)
         out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
     _end(counts)
@@ -67,6 +67,8 @@ def reproduce_command(
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
         if not counts.finished:
+            if as_json:
+                print_json(summaries if which == "all" else summaries[0])
             _end(counts)
         results.append(open_results(study, store=store).result)
     _write(results, store, page)
@@ -83,10 +85,7 @@ def reproduce_command(
 
 def _train(study: Study, store: Path, workers: int | None) -> Counts:
     with Progress(err(), study.name) as show:
-        counts, remarks = train(study, store, workers=workers, show=show)
-    for remark in remarks:
-        err().print(f"{study.name}: {remark}", markup=False)
-    return counts
+        return train(study, store, workers=workers, show=show)
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from doubleread.dataset.prepared import Case
 from doubleread.errors import UserError
-from doubleread.recipe.data import DataSpec
+from doubleread.recipe.data import DataSpec, DrawnSplit, Split
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +29,23 @@ class Audit:
         return asdict(self)
 
 
-def audit(cases: Sequence[Case]) -> Audit:
-    """Return what leaks between the splits of `cases`, exact matches only."""
+def audit(cases: Sequence[Case], split: Split) -> Audit:
+    """Return what leaks between the splits of `cases`, exact matches only.
+
+    Where `split` redraws training and validation for every seed, two copies in the development part will stand on
+    both sides for some seed, and so will two images of a subject unless the split is by subject.
+    """
+    redrawn = isinstance(split, DrawnSplit) and split.resample == "per_seed"
+    whole_subjects = isinstance(split, DrawnSplit) and split.by == "subject"
     duplicates = [
-        {"cases": [case.case for case in group], "splits": _in_order(case.split for case in group)}
+        {"cases": [case.case for case in group], "splits": _splits(group, redrawn)}
         for group in _groups(cases, "digest")
         if len(group) > 1
     ]
     shared = [
         {"subject": group[0].subject, "splits": {split: sum(c.split == split for c in group) for split in splits}}
         for group in _groups(cases, "subject")
-        if len(splits := _in_order(case.split for case in group)) > 1
+        if len(splits := _splits(group, redrawn and not whole_subjects)) > 1
     ]
     across = sum(len(group["splits"]) > 1 for group in duplicates)
     return Audit(duplicates=duplicates, duplicates_across=across, shared_subjects=shared)
@@ -73,6 +79,8 @@ def _groups(cases: Sequence[Case], key: str) -> Iterable[list[Case]]:
     return groups.values()
 
 
-def _in_order(splits: Iterable[str]) -> list[str]:
-    present = set(splits)
+def _splits(group: Sequence[Case], redrawn: bool) -> list[str]:
+    present = {case.split for case in group}
+    if redrawn and sum(case.split != "test" for case in group) > 1:
+        present |= {"train", "val"}
     return [split for split in ("train", "val", "test") if split in present]

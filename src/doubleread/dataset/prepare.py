@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,8 @@ def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Che
     cases = _cases(job, selection, checked)
     folder = job.cache / _data_hash(cases, job.data)
     if (folder / META).is_file():
-        refuse_leaks(audit(cases), job.data)
-        return open_prepared(folder)
+        meta = _meta(job, selection, checked, cases)
+        return replace(open_prepared(folder), meta=meta)
     with _Draft(job.cache, len(cases), job.data.image_size) as draft:
         job.read(selection.indices.tolist(), _rows_of(selection), draft)
         return _finish(job, draft, selection, checked)
@@ -131,11 +131,21 @@ def _rows_of(selection: Selection) -> dict[int, int]:
 
 
 def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
-    data = job.data
     cases = _cases(job, selection, checked)
-    found = audit(cases)
+    meta = _meta(job, selection, checked, cases)
+    return draft.keep(job.cache / _data_hash(cases, job.data), cases, meta)
+
+
+def _meta(job: _Job, selection: Selection, checked: Mapping[str, Checked], cases: Sequence[Case]) -> dict[str, Any]:
+    """Return what is to be said about the data, this time: the same set can be asked for in several ways.
+
+    Raises:
+        UserError: a leak that the study does not allow.
+    """
+    data = job.data
+    found = audit(cases, data.split)
     refuse_leaks(found, data)
-    meta: dict[str, Any] = {
+    return {
         "source": job.source.location,
         "kind": job.source.kind,
         "classes": list(selection.classes),
@@ -148,7 +158,6 @@ def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str
         "unreadable": [[case, c.reason] for case, c in checked.items() if c.reason is not None],
         "audit": found.as_dict(),
     }
-    return draft.keep(job.cache / _data_hash(cases, data), cases, meta)
 
 
 def _per_seed(data: DataSpec) -> bool:
@@ -176,8 +185,12 @@ class _Draft:
         with (self._folder / IMAGES).open("rb+") as handle:
             os.fsync(handle.fileno())
         write_cases(self._folder, cases, meta)
-        if not folder.exists():
+        try:
             move_folder(self._folder, folder)
+        except OSError:
+            # another process has prepared the same set in the meantime
+            if not (folder / META).is_file():
+                raise
         fsync_folder(folder.parent)
         return open_prepared(folder)
 

@@ -59,7 +59,7 @@ def subjects_of(
         found = [_rule(name, place)(item) for item in items]
         missing = next((item.case for item, subject in zip(items, found, strict=True) if subject is None), None)
         if missing is None:
-            return tuple(subject for subject in found if subject is not None), name, tuple(failed)
+            return tuple(subject for subject in found if subject is not None), name, tuple(failed) if rules else ()
         failed.append(f"{name} does not fit {missing}")
     raise UserError(
         place, "; ".join(failed), "expected a rule that fits every image", f"for example --set {place}=case"

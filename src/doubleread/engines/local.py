@@ -51,14 +51,23 @@ class LocalExecutor(Executor):
                     process.kill()
         self._slots.shutdown(wait=wait, cancel_futures=cancel_futures)
 
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        # on an error nobody will take the results: do not wait for them
+        self.shutdown(wait=True, cancel_futures=error is not None)
+
     def _in_process(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_answer, args=(sender, fn, args, kwargs), daemon=True)
         with self._guard:
             if self._stopped:
                 raise WorkerDied("stopped before it began")
-            with _main_module_hidden():
-                process.start()
+            try:
+                with _main_module_hidden():
+                    process.start()
+            except OSError as error:
+                receiver.close()
+                sender.close()
+                raise WorkerDied(f"no process could be started ({error.strerror})") from error
             self._alive.add(process)
         sender.close()
         try:

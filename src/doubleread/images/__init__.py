@@ -78,7 +78,7 @@ def _kind_of(path: Path, place: str) -> str:
             return "medmnist"
         raise UserError(place, f"{path} is a file", f"expected {LAYOUTS}", "check the path")
     # class folders first: a stray .npy beside them is no data set
-    if looks_like_folder(path) and not looks_like_npy(path):
+    if looks_like_folder(path):
         return "folder"
     if looks_like_npy(path):
         return "npy"

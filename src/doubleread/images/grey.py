@@ -13,7 +13,10 @@ from doubleread.errors import UnreadableImage
 FORMATS = ("JPEG", "PNG")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_FILE = 256 * 2**20
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit, beyond which it warns of a decompression bomb."""
+# set once and not around each image: the filters of warnings belong to the process, and images are read in threads
+warnings.simplefilter("error", Image.DecompressionBombWarning)
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -21,21 +24,17 @@ def decode_grey(content: bytes) -> np.ndarray:
     """Return the pixels of a JPEG or PNG, shape (height, width), uint8; colour becomes luma (ITU-R 601-2).
 
     Raises:
-        UnreadableImage: not such a file, damaged, more than 8 bits a channel, or more than 100 million pixels.
+        UnreadableImage: not such a file, damaged, more than 8 bits a channel, or more pixels than `MAX_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImage(_too_large(image.width * image.height))
-            if image.mode not in EIGHT_BIT:
-                raise UnreadableImage(f"{image.mode} pixels; expected 8 bits a channel, grey or colour")
-            return np.asarray(_flat(image))
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.mode not in EIGHT_BIT:
+            raise UnreadableImage(f"{image.mode} pixels; expected 8 bits a channel, grey or colour")
+        return np.asarray(_flat(image))
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a JPEG or PNG file") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise UnreadableImage(_too_large(None)) from error
+        raise UnreadableImage(f"too many pixels; expected at most {MAX_PIXELS:,}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnreadableImage(f"damaged ({_reason(error)})") from error
 
@@ -73,10 +72,6 @@ def _flat(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("L")
     return image.convert("L")
-
-
-def _too_large(pixels: int | None) -> str:
-    return (f"{pixels:,} pixels" if pixels else "far too many pixels") + f"; expected at most {MAX_PIXELS:,}"
 
 
 def _reason(error: Exception) -> str:

@@ -81,8 +81,4 @@ def ineffective(recipe: Recipe, path: str) -> str | None:
             return "optimizer.lr has no effect with onecycle, whose rate is max_lr"
         if path in ("optimizer.momentum", "optimizer.betas") and schedule.cycle_momentum:
             return f"{path} has no effect with onecycle while cycle_momentum is true"
-        if path in ("schedule.base_momentum", "schedule.max_momentum") and not schedule.cycle_momentum:
-            return f"{path} has no effect while cycle_momentum is false"
-    if path == "model.dropout" and not recipe.model.hidden:
-        return "model.dropout has no effect without a hidden layer"
     return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import model_validator
 
-from doubleread.recipe.spec import ByName, Fraction, Spec, WholeFromOne
+from doubleread.recipe.spec import ByName, Fraction, Spec, WholeFromOne, unmet
 
 
 class Mlp(Spec):
@@ -20,7 +20,12 @@ class Mlp(Spec):
     hidden: tuple[WholeFromOne, ...]
     dropout: Fraction = 0.0
 
+    @model_validator(mode="after")
+    def _dropout_needs_a_layer(self) -> Mlp:
+        if self.dropout and not self.hidden:
+            raise unmet("no dropout, which has no effect without a hidden layer")
+        return self
 
-# One model so far: a union of one needs no discriminator, and the next model only has to be added here.
-ModelSpec = Annotated[Mlp, ByName, Field()]
+
+ModelSpec = Annotated[Mlp, ByName]
 MODELS: dict[str, type[Spec]] = {"mlp": Mlp}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from doubleread.recipe.spec import ByName, Fraction, NotNegative, Positive, Spec, Switch
+from doubleread.recipe.spec import ByName, Fraction, NotNegative, Positive, Spec, Switch, unmet
 
 
 class Adam(Spec):
@@ -37,6 +37,12 @@ class Sgd(Spec):
     momentum: Fraction
     nesterov: Switch = False
     weight_decay: NotNegative = 0.0
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Sgd:
+        if self.nesterov and not self.momentum:
+            raise unmet("a momentum above 0 beside nesterov")
+        return self
 
 
 OptimizerSpec = Annotated[Annotated[Adam | AdamW | Sgd, Field(discriminator="name")], ByName]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from doubleread.recipe.spec import (
     ByName,
@@ -16,6 +16,7 @@ from doubleread.recipe.spec import (
     Switch,
     WholeFromOne,
     expecting,
+    unmet,
 )
 
 Per = Annotated[Literal["epoch", "batch"], expecting("epoch or batch")]
@@ -69,6 +70,12 @@ class OneCycle(Spec):
     base_momentum: Fraction = 0.85
     max_momentum: Fraction = 0.95
     per: Per = "batch"
+
+    @model_validator(mode="after")
+    def _momentum_needs_cycling(self) -> OneCycle:
+        if not self.cycle_momentum and {"base_momentum", "max_momentum"} & self.model_fields_set:
+            raise unmet("no base_momentum and no max_momentum, which have no effect while cycle_momentum is false")
+        return self
 
 
 ScheduleSpec = Annotated[

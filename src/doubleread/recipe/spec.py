@@ -24,6 +24,11 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def unmet(text: str) -> PydanticCustomError:
+    """Return the error of values that do not fit each other, answered with `expected …`."""
+    return PydanticCustomError("expected", "{expected}", {"expected": text})
+
+
 def expecting(text: str) -> WrapValidator:
     """Let a value that does not fit be answered with `expected …`, whatever was wrong with it."""
 
@@ -31,7 +36,7 @@ def expecting(text: str) -> WrapValidator:
         try:
             return handler(value)
         except ValidationError as error:
-            raise PydanticCustomError("expected", "{expected}", {"expected": text}) from error
+            raise unmet(text) from error
 
     return WrapValidator(validate)
 

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from doubleread.analysis import ArmResult, StudyResult
 from doubleread.files import write_bytes
+from doubleread.report import words
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
 
@@ -44,20 +45,19 @@ def _curves(result: StudyResult, experiment: Experiment) -> Figure:
     for row, arm in enumerate(arms):
         for column, (what, train, val) in enumerate(PANELS):
             axes = grid[row, column]
-            _curve(axes, arm, train, TRAINING, "training")
-            _curve(axes, arm, val, VALIDATION, "validation")
-            _dress(axes, what, chr(ord("a") + 2 * row + column), arm)
+            _curve(axes, arm, train, TRAINING)
+            _curve(axes, arm, val, VALIDATION)
+            _dress(axes, what, _letter(2 * row + column), arm)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    if handles := grid[0, 0].get_legend_handles_labels()[0]:
-        figure.legend(handles, [h.get_label() for h in handles], loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(handles=_curve_legend(), loc="outside upper right", ncols=2, frameon=False)
     figure.suptitle(experiment.title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     _limit_loss(grid[:, 1], arms)
     return figure
 
 
 def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
-    """Return every arm's test metric: each seed a dot, the mean a line, the reported number a diamond."""
+    """Return a metric of every arm: each seed a dot, the mean a line, the reported number a diamond."""
     with rc_context(PLAIN):
         return _arms(result, metric)
 
@@ -79,8 +79,9 @@ def _arms(result: StudyResult, metric: str) -> Figure:
             axes.scatter([reported.value], [row], s=52, marker="D", facecolors="none", edgecolors=VALIDATION, zorder=5)
     axes.set_yticks(range(len(arms)), [arm.arm.name for arm in arms])
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(f"test {metric.replace('_', ' ')}")
+    if metric in words.PERCENT:
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel(words.LABELS[metric])
     axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(handles=_arm_legend(), loc="outside upper right", ncols=4, frameon=False, fontsize=9)
@@ -110,7 +111,7 @@ def rendered(figure: Figure, kind: str) -> bytes:
     return content.getvalue()
 
 
-def _curve(axes: Axes, arm: ArmResult, key: str, colour: str, label: str) -> None:
+def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
     if not arm.done:
         return
     values_RE = np.array([[epoch[key] for epoch in run.epochs] for run in arm.done])
@@ -118,7 +119,7 @@ def _curve(axes: Axes, arm: ArmResult, key: str, colour: str, label: str) -> Non
     for values in values_RE:
         axes.plot(epochs, values, color=colour, linewidth=0.5, alpha=0.35)
     axes.fill_between(epochs, values_RE.min(axis=0), values_RE.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8, label=label)
+    axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8)
 
 
 def _dress(axes: Axes, what: str, letter: str, arm: ArmResult) -> None:
@@ -129,9 +130,8 @@ def _dress(axes: Axes, what: str, letter: str, arm: ArmResult) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if what == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    lost = len(arm.runs) - len(arm.done)
-    notes = [f"{arm.counts['collapsed']} collapsed"] if arm.counts["collapsed"] else []
-    notes += [f"{lost} not finished"] if lost else []
+    states = ("collapsed", "diverged", "failed", "interrupted")
+    notes = [f"{arm.counts[state]} {state}" for state in states if arm.counts[state]]
     if notes and what == "accuracy":
         axes.text(0.98, 0.04, ", ".join(notes), transform=axes.transAxes, ha="right", fontsize=8, color=INK)
 
@@ -148,10 +148,20 @@ def _limit_loss(column: Sequence[Axes], arms: Sequence[ArmResult]) -> None:
         column[0].set_title(f"axis cut, highest {highest:.3g}", loc="right", fontsize=8, color=INK)
 
 
+def _letter(number: int) -> str:
+    """Return a, b, … z, aa, ab, …"""
+    first, last = divmod(number, 26)
+    return (chr(ord("a") + first - 1) if first else "") + chr(ord("a") + last)
+
+
+def _curve_legend() -> list[Any]:
+    return [Line2D([], [], color=TRAINING, label="training"), Line2D([], [], color=VALIDATION, label="validation")]
+
+
 def _arm_legend() -> list[Any]:
     return [
         Line2D([], [], marker="o", linestyle="", color=TRAINING, alpha=0.55, label="one seed"),
         Line2D([], [], marker="x", linestyle="", color=INK, label="collapsed seed"),
         Line2D([], [], marker="|", linestyle="", color=INK, markersize=12, label="mean"),
-        Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported, one run"),
+        Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported"),
     ]

@@ -94,8 +94,8 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             },
             {
                 "caption": "In training and on the validation images",
-                "columns": words.TRAINING_COLUMNS,
-                "rows": _rows(result, arms, words.TRAINING_COLUMNS),
+                "columns": words.training_columns(experiment),
+                "rows": _rows(result, arms, words.training_columns(experiment)),
             },
         ],
         "curves": _figure(curves_figure(result, experiment)),
@@ -140,8 +140,13 @@ def _data(data: PreparedSet) -> dict[str, Any]:
         "positive": data.classes[1],
         "rule": meta["subject_rule"],
         "rejected": meta["subject_rules_rejected"],
-        "settings": {k: words.plain(v) for k, v in meta["settings"].items() if k not in ("source", "image_size")},
+        "settings": {
+            k: words.plain(v)
+            for k, v in meta["settings"].items()
+            if k != "image_size" and not (k == "source" and isinstance(v, str))
+        },
         "counts": data.counts(),
+        "per_seed": meta["split_per_seed"] is not None,
         "unreadable": meta["unreadable"][:SHOWN],
         "unreadable_count": len(meta["unreadable"]),
         "duplicates": meta["audit"]["duplicates"][:SHOWN],
@@ -180,11 +185,7 @@ def _figure(figure: Any) -> str:
 
 
 def _environments(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
-    distinct = {
-        json.dumps({k: v for k, v in e.items() if k != "runs"}, sort_keys=True): e
-        for r in results
-        for e in r.environments
-    }
+    distinct = {json.dumps(e, sort_keys=True): e for r in results for e in r.environments}
     return list(distinct.values())
 
 

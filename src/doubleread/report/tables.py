@@ -13,7 +13,9 @@ import pandas as pd
 from doubleread.analysis import ArmResult, StudyResult
 from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
+from doubleread.store import EPOCH_FIELDS
 
+ARM_COLUMNS = ["experiment", "arm", "metric", "seeds", "mean", "sd", "reported", "reported_text"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -74,7 +76,7 @@ def arms_table(result: StudyResult) -> pd.DataFrame:
                     **by_seed,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ARM_COLUMNS)
 
 
 def runs_table(result: StudyResult) -> pd.DataFrame:
@@ -98,7 +100,7 @@ def runs_table(result: StudyResult) -> pd.DataFrame:
 
 def curves_table(result: StudyResult) -> pd.DataFrame:
     """Return one row for each arm, seed and epoch (1 is the first): rate, losses, accuracies, seconds."""
-    return pd.DataFrame(
+    rows = [
         {
             "experiment": arm.arm.experiment,
             "arm": run.arm,
@@ -109,7 +111,8 @@ def curves_table(result: StudyResult) -> pd.DataFrame:
         for arm in result.arms
         for run in arm.runs
         for epoch in run.epochs
-    )
+    ]
+    return pd.DataFrame(rows, columns=["experiment", "arm", "seed", *EPOCH_FIELDS])
 
 
 def logits_table(result: StudyResult) -> pd.DataFrame:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from doubleread.analysis import ArmResult, Spread
-from doubleread.study import Arm, Reported, label_of
+from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
 
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
-PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "balanced_accuracy", "train_accuracy", "val_accuracy"})
+_RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy")
+PERCENT = frozenset({*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy"})
+_NAMES = {
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "brier": "Brier score",
+}
 LABELS = {
-    "accuracy": "test accuracy",
-    "auroc": "test AUROC",
-    "sensitivity": "test sensitivity",
-    "specificity": "test specificity",
-    "balanced_accuracy": "test balanced accuracy",
-    "val_accuracy": "validation accuracy",
-    "val_auroc": "validation AUROC",
+    **{metric: f"test {name}" for metric, name in _NAMES.items()},
+    **{f"val_{metric}": f"validation {name}" for metric, name in _NAMES.items()},
     "train_accuracy": "training accuracy",
     "train_loss": "training loss",
     "val_loss": "validation loss",
@@ -36,6 +42,12 @@ TRAINING_COLUMNS = (
     "lowest_train_loss",
     "seconds",
 )
+
+
+def training_columns(experiment: Experiment) -> tuple[str, ...]:
+    """Return the second table's metrics: the usual ones, and whatever else the experiment has reported numbers of."""
+    more = [metric for metric in experiment.reported if metric not in (*TEST_COLUMNS, *TRAINING_COLUMNS)]
+    return (*TRAINING_COLUMNS, *more)
 
 
 def value_text(metric: str, value: float) -> str:
@@ -79,10 +91,7 @@ def reported_text(metric: str, reported: Reported) -> str:
     """Return a reported number, in percent where the metric is."""
     if metric not in PERCENT:
         return reported.text
-    if reported.value is not None:
-        return f"{100 * reported.value:.2f} %"
-    low, to, high = reported.text.partition(" to ")
-    return f"{100 * float(low):.0f} to {100 * float(high):.0f} %" if to else reported.text
+    return re.sub(NUMBER, lambda match: f"{100 * float(match[0]):.2f}", reported.text) + " %"
 
 
 def recipe_text(arm: Arm) -> str:

@@ -3,7 +3,7 @@
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
-from doubleread.runner.session import Prepared, document_of, prepare_study, study_of, train_study
+from doubleread.runner.session import Prepared, default_workers, prepare_study, train_study
 
 __all__ = [
     "Counts",
@@ -12,10 +12,9 @@ __all__ = [
     "Progress",
     "Show",
     "Silent",
-    "document_of",
+    "default_workers",
     "drive",
     "in_words",
     "prepare_study",
-    "study_of",
     "train_study",
 ]

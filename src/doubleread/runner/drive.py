@@ -122,12 +122,12 @@ class _Driver:
     def live(self) -> Live:
         """Return the present moment."""
         running = {task.run_id: read_progress(task.folder) for task in self.tasks.values()}
-        done = sum(work for run_id, work in self.work.items() if self.states[run_id] in FINISHED)
+        waiting = (State.PLANNED, State.RUNNING)
+        done = sum(work for run_id, work in self.work.items() if self.states[run_id] not in waiting)
         done += sum(self.work[run_id] * len(epochs) / self.epochs[run_id] for run_id, epochs in running.items())
         return Live(
             states=dict(self.states),
             running=running,
-            reused=self.reused,
             work_done=done,
             work_total=sum(self.work.values()),
         )

@@ -22,7 +22,6 @@ def environment(threads: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "threads_per_run": threads,
-        "flush_denormal": True,
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
 

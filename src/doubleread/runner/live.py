@@ -18,6 +18,5 @@ class Live:
 
     states: Mapping[str, State]
     running: Mapping[str, list[dict[str, float]]]
-    reused: int
     work_done: float
     work_total: float

@@ -27,6 +27,10 @@ class Show(Protocol):
         """Take the progress of reading."""
         ...
 
+    def remark(self, text: str) -> None:
+        """Take something that a user should know before anything trains."""
+        ...
+
     def planned(self, names: Mapping[str, tuple[str, int]]) -> None:
         """Take what the runs that are about to be trained are called, and how many epochs each has."""
         ...
@@ -41,6 +45,9 @@ class Silent:
 
     def reading(self, what: str, done: int, total: int) -> None:
         """Take the progress of reading."""
+
+    def remark(self, text: str) -> None:
+        """Take a remark."""
 
     def planned(self, names: Mapping[str, tuple[str, int]]) -> None:
         """Take what the runs are called."""
@@ -76,6 +83,10 @@ class Progress:
         """Take the progress of reading."""
         line = f"{self._title}: {what}, {done:,} of {total:,}"
         self._put(lambda: Text(line), line)
+
+    def remark(self, text: str) -> None:
+        """Print a remark above whatever moves."""
+        self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, names: Mapping[str, tuple[str, int]]) -> None:
         """Take what the runs are called, and begin to count the time that they take."""

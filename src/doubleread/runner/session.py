@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from doubleread.dataset import PreparedSet, prepare
 from doubleread.engines import LocalExecutor
+from doubleread.errors import UserError
 from doubleread.images import open_source
+from doubleread.nouns import SPLITS
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.progress import Show
 from doubleread.store import Store
-from doubleread.study import Plan, PlannedRun, Study, data_key, parse_study, plan_runs
+from doubleread.study import Plan, PlannedRun, Study, data_key, document_of, plan_runs
 
 # torch imports its compiler at the first optimizer step, 1.6 s of every run unless the server has it already
 PRELOAD = ("torch._dynamo", "doubleread.runner.task")
@@ -41,31 +42,59 @@ def prepare_study(study: Study, cache: Path, show: Show) -> Prepared:
     for key, data in wanted.items():
         place = "data.source (--data)" if "data.source" in study.overrides else f"{study.place}, data.source"
         prepared = prepare(open_source(data.source, kind=data.kind, place=place), data, cache, show.reading)
+        _check_every_seed(prepared, study)
+        for remark in prepared.remarks():
+            show.remark(remark)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash
     return Prepared(sets=sets, plan=plan_runs(study, hash_of))
+
+
+def _check_every_seed(data: PreparedSet, study: Study) -> None:
+    if data.meta["split_per_seed"] is None:
+        return
+    for seed in study.seeds:
+        drawn = data.run_data(seed)
+        for split in SPLITS:
+            if len(set(data.labels[drawn.rows(split)].tolist())) < 2:
+                raise UserError(
+                    f"{study.place}, data.split",
+                    f"seed {seed} draws a {split} part without both classes",
+                    "expected both classes in each split",
+                    "use more images, another fraction, or another seed of the split",
+                )
 
 
 def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: Show) -> Counts:
     """Train what the store lacks of a planned study, `workers` runs at a time (default: one for each core)."""
     plan = prepared.plan
     store.recover()
-    store.save_plan(plan.study.name, document_of(plan.study), [_row(run) for run in plan.runs], plan.run_of)
+    facts = {key: data.meta for key, data in prepared.sets.items()}
+    _refuse_other_file(plan.study, store)
+    store.save_plan(
+        plan.study.name, {**document_of(plan.study), "data": facts}, [_row(run) for run in plan.runs], plan.run_of
+    )
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
-    with LocalExecutor(workers or os.cpu_count() or 1, PRELOAD) as executor:
+    with LocalExecutor(workers or default_workers(plan), PRELOAD) as executor:
         return drive(plan, prepared.sets, store, executor, keep_weights=plan.study.keep_weights, show=show.study)
 
 
-def document_of(study: Study) -> dict[str, Any]:
-    """Return what a store keeps of a study: enough to have it again."""
-    return {"file": study.raw, "overrides": study.overrides, "place": study.place}
+def default_workers(plan: Plan) -> int:
+    """Return how many runs fill the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(run.recipe.threads for run in plan.runs))
 
 
-def study_of(document: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Study:
-    """Return a study that a store has kept, with further overrides."""
-    return parse_study(
-        document["file"], place=document["place"], overrides={**document["overrides"], **(overrides or {})}
-    )
+def _refuse_other_file(study: Study, store: Store) -> None:
+    """Stop before a study would take the place of another one that happens to have its name."""
+    there = (store.study_document(study.name) or {}).get("path")
+    if there is not None and study.path is not None and there != study.path and Path(there).exists():
+        raise UserError(
+            f"{study.place}, study",
+            f"{study.name} is in the store already, from {there}",
+            "",
+            "give one of them another name, or another --store",
+        )
 
 
 def _row(run: PlannedRun) -> dict[str, Any]:

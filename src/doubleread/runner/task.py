@@ -95,6 +95,7 @@ def _leave_none(task: Task, epochs: list[Epoch], state: State, reason: str, trac
 def _record(task: Task, epochs: list[Epoch], state: State) -> dict[str, Any]:
     return {
         "run_id": task.run_id,
+        "attempt": task.attempt,
         "state": state.value,
         "identity": task.identity,
         "recipe": task.recipe.complete(),

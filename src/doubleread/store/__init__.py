@@ -11,9 +11,11 @@ from doubleread.store.artifacts import (
     weights_path,
     write_attempt,
 )
-from doubleread.store.store import HEALTH, Store, now, open_store
+from doubleread.store.store import DATABASE, EPOCH_FIELDS, HEALTH, Store, now, open_store
 
 __all__ = [
+    "DATABASE",
+    "EPOCH_FIELDS",
     "HEALTH",
     "PROGRESS",
     "Logits",

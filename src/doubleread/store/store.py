@@ -53,10 +53,11 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # --- studies
 
@@ -158,22 +159,29 @@ class Store:
         adopted = []
         for row in self._rows("SELECT run_id, attempts FROM runs WHERE state = 'running'"):
             run_id = row["run_id"]
-            if (record := artifacts.read_record(artifacts.run_folder(self.root, run_id))) is not None:
-                self._write_record(run_id, record)
+            attempt = row["attempts"]
+            renamed = artifacts.read_record(artifacts.run_folder(self.root, run_id))
+            if artifacts.read_record(artifacts.attempt_folder(self.root, run_id, attempt)) is not None:
+                self.record(run_id, attempt)
+                adopted.append(run_id)
+            elif renamed is not None and renamed["attempt"] == attempt:
+                self._write_record(run_id, renamed)
                 adopted.append(run_id)
             else:
                 self.set_state(run_id, State.INTERRUPTED, "the program ended during the run")
             artifacts.remove_attempts(self.root, run_id)
         return adopted
 
+    def unused_runs(self) -> list[str]:
+        """Return the runs that no study uses any more."""
+        return [row["run_id"] for row in self._rows("SELECT run_id FROM runs EXCEPT SELECT run_id FROM uses")]
+
     def environments(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the environments that the runs were trained in, with how many runs each has."""
-        wanted, counts = set(run_ids), dict[str, int]()
-        for row in self._rows("SELECT run_id, environment FROM runs WHERE environment IS NOT NULL"):
-            if row["run_id"] in wanted:
-                counts[row["environment"]] = counts.get(row["environment"], 0) + 1
+        """Return the environments that the runs were trained in."""
+        used = {row["run_id"]: row["environment"] for row in self._rows("SELECT run_id, environment FROM runs")}
         documents = {row["id"]: row["document"] for row in self._rows("SELECT id, document FROM environments")}
-        return [{"runs": n, **json.loads(documents[key])} for key, n in counts.items()]
+        wanted = dict.fromkeys(used[run_id] for run_id in run_ids if used.get(run_id) is not None)
+        return [json.loads(documents[key]) for key in wanted]
 
     def _write_record(self, run_id: str, record: Mapping[str, Any]) -> State:
         environment = hash_of(record["environment"])[:16]
@@ -240,6 +248,15 @@ def _open(root: Path, write: bool) -> Store:
     if write:
         _make_folder(root)
         lock = _locked(root)
+    try:
+        return Store(root, _connected(root, write), lock)
+    except BaseException:
+        if lock is not None:
+            lock.close()
+        raise
+
+
+def _connected(root: Path, write: bool) -> sqlite3.Connection:
     connection = _connect(root / DATABASE, write)
     found = version_of(connection)
     if found == 0 and not write:
@@ -250,7 +267,7 @@ def _open(root: Path, write: bool) -> Store:
         )
     if write:
         migrate(connection)
-    return Store(root, connection, lock)
+    return connection
 
 
 def _make_folder(root: Path) -> None:

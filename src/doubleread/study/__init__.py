@@ -6,15 +6,18 @@ from doubleread.study.parse import (
     Experiment,
     Study,
     built_in_raw,
+    document_of,
     load_study,
     parse_overrides,
     parse_study,
+    study_of,
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
-from doubleread.study.schema import Assumption, Contradiction, Reported
+from doubleread.study.schema import NUMBER, Assumption, Contradiction, Reported
 
 __all__ = [
     "BUILT_IN",
+    "NUMBER",
     "Arm",
     "Assumption",
     "Contradiction",
@@ -25,9 +28,11 @@ __all__ = [
     "Study",
     "built_in_raw",
     "data_key",
+    "document_of",
     "label_of",
     "load_study",
     "parse_overrides",
     "parse_study",
     "plan_runs",
+    "study_of",
 ]

@@ -19,7 +19,7 @@ from doubleread.study.problems import Path, show, user_error
 from doubleread.study.schema import ExperimentSpec
 
 DATA = "data"
-MOST_ARMS = 1_000
+MOST_ARMS = 100
 CHANGE_NOTHING = ("data.allow_leakage", "data.skip_unreadable", "data.kind")
 Raw = Mapping[str, Any]
 

@@ -44,8 +44,8 @@ class Experiment:
 class Study:
     """A study, checked: the question, the data, what is fixed, what varies, the seeds.
 
-    `raw` is the file as it was read and `overrides` what `--set` and its like changed, path → value; both together
-    give the study again.
+    `path` is the file, None for a built-in study; `raw` is what was read and `overrides` what `--set` and its like
+    changed, path → value; both together give the study again.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Study:
     contradictions: tuple[Contradiction, ...]
     source_note: str | None
     place: str
+    path: str | None
     raw: dict[str, Any] = field(repr=False)
     overrides: dict[str, Any]
 
@@ -85,7 +86,7 @@ def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None
         )
     raw = read_mapping(path)
     _locate_source(raw, path.parent)
-    return parse_study(raw, place=path.name, overrides=overrides)
+    return parse_study(raw, place=path.name, path=str(path.resolve()), overrides=overrides)
 
 
 def _locate_source(raw: dict[str, Any], folder: Path) -> None:
@@ -111,8 +112,10 @@ def built_in_raw(name: str) -> dict[str, Any]:
     return parse_mapping(text, name)
 
 
-def parse_study(raw: dict[str, Any], *, place: str, overrides: Mapping[str, Any] | None = None) -> Study:
-    """Return the study in a mapping; `place` names it in errors.
+def parse_study(
+    raw: dict[str, Any], *, place: str, path: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> Study:
+    """Return the study in a mapping; `place` names it in errors, `path` is the file that it came from, if one did.
 
     Raises:
         UserError: something does not fit.
@@ -144,8 +147,24 @@ def parse_study(raw: dict[str, Any], *, place: str, overrides: Mapping[str, Any]
         contradictions=checked.contradictions,
         source_note=checked.source_note,
         place=place,
+        path=path,
         raw=copy.deepcopy(raw),
         overrides=changed,
+    )
+
+
+def document_of(study: Study) -> dict[str, Any]:
+    """Return what a store keeps of a study: enough to have it again."""
+    return {"file": study.raw, "overrides": study.overrides, "place": study.place, "path": study.path}
+
+
+def study_of(document: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Study:
+    """Return a study that a store has kept, with further overrides."""
+    return parse_study(
+        document["file"],
+        place=document["place"],
+        path=document.get("path"),
+        overrides={**document["overrides"], **(overrides or {})},
     )
 
 

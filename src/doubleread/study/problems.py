@@ -41,25 +41,21 @@ def show(value: Any) -> str:
 def _path_in(raw: Any, loc: Sequence[str | int]) -> tuple[Path, str | None]:
     """Drop the parts of a location that pydantic adds for the members of a union, and return the last of them."""
     path: list[str | int] = []
-    value, tag = raw, None
-    for index, part in enumerate(loc):
-        last = index == len(loc) - 1
-        known = isinstance(value, Mapping) and part in value
-        if isinstance(part, str) and "[" in part and not known:
-            continue
-        if isinstance(value, Mapping):
-            if known:
-                value = value[part]
-            elif not last:
-                tag = str(part)
-                continue
-            path.append(part)
-        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+    value: Any = raw
+    tag: str | None = None
+    for part in loc:
+        if _has(value, part):
             value = value[part]
             path.append(part)
         else:
             tag = str(part)
     return tuple(path), tag
+
+
+def _has(value: Any, part: str | int) -> bool:
+    if isinstance(value, Mapping):
+        return part in value
+    return isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
 
 
 def _found_and_allowed(
