@@ -14,8 +14,9 @@ import numpy as np
 
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import UserError
-from doubleread.metrics import CASE_METRICS, metric_names
+from doubleread.metrics import CASE_METRICS, RUN_METRICS, metric_names
 from doubleread.nouns import State
+from doubleread.stats import CASE_COVARIANCES, contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
 from doubleread.study import Arm, Study, data_key, study_of
 
@@ -43,11 +44,19 @@ class RunResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A metric of one arm over its finished seeds: mean, standard deviation (n − 1; NaN for one), each value."""
+    """A metric of one arm over its finished seeds: mean, standard deviation (n − 1), each value, intervals.
+
+    `lo` and `hi` bound the 95 % interval of the mean, which counts the seeds and the cases; `predicted_lo` and
+    `predicted_hi` that of one more run on as many new cases. NaN where one seed says nothing about them.
+    """
 
     mean: float
     sd: float
     values: tuple[float, ...]
+    lo: float = math.nan
+    hi: float = math.nan
+    predicted_lo: float = math.nan
+    predicted_hi: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +82,35 @@ class ArmResult:
         """Every metric over the finished seeds; empty where none has finished."""
         if not self.done:
             return {}
-        return {name: spread_of([run.metrics[name] for run in self.done]) for name in metric_names()}
+        return {name: self._with_intervals(name) for name in metric_names()}
+
+    def _with_intervals(self, name: str) -> Spread:
+        spread = spread_of([run.metrics[name] for run in self.done])
+        if len(self.done) < 2:
+            return spread
+        covariance, cases = self._case_covariance(name)
+        if cases == 0:
+            return spread
+        estimate = contrast(np.array([spread.values]), np.ones(1), covariance)
+        low, high = prediction_interval(estimate, len(self.done), cases, cases)
+        return replace(spread, lo=estimate.lo, hi=estimate.hi, predicted_lo=low, predicted_hi=high)
+
+    def _case_covariance(self, name: str) -> tuple[np.ndarray | None, int]:
+        """Return the covariance over cases, (1, R, 1, R), and how many cases there are.
+
+        None and 1 for a metric of the run alone; 0 cases where the seeds were not scored on the same ones, so that
+        the covariance is not defined.
+        """
+        metric = name.removeprefix("val_")
+        if name in RUN_METRICS:
+            return None, 1
+        rows, logits = zip(*(_scored(run, name != metric) for run in self.done), strict=True)
+        if any(not np.array_equal(rows[0], other) for other in rows[1:]):
+            return None, 0
+        data = self.done[0].data
+        subjects = np.array([data.cases[row].subject for row in rows[0]])
+        covariance = CASE_COVARIANCES[metric](np.stack(logits), data.labels[rows[0]], subjects)
+        return covariance[None, :, None, :], len(rows[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +202,12 @@ def _refuse_changed(study: Study, trained: Study, rows: Mapping[tuple[str, int],
                 "",
                 f"run the study again, or name it as the store does: {study.name}",
             )
+
+
+def _scored(run: RunResult, validation: bool) -> tuple[np.ndarray, np.ndarray]:
+    assert run.logits is not None, "a finished run has logits"
+    logits = run.logits
+    return (logits.val_rows, logits.val) if validation else (logits.test_rows, logits.test)
 
 
 def best_runs(result: StudyResult) -> set[str]:

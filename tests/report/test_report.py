@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 
 from doubleread import metrics, report
 from doubleread.analysis import best_runs, spread_of
 from doubleread.report.tables import neutralised
+from doubleread.stats import CASE_COVARIANCES
 from tests.report.conftest import HOSTILE
 
 
@@ -82,6 +84,23 @@ def test_arms_of_the_json(result):
     assert arms["divergence/1e+38"]["health"]["diverged"] == 3
     assert arms["divergence/1e+38"]["metrics"] == {}
     json.dumps(list(arms.values()), allow_nan=False)
+
+
+def test_intervals_count_seeds_and_cases(result):
+    arm = result.of("batch/4")
+    brier, seconds = arm.spreads["brier"], arm.spreads["seconds"]
+    expected = stats.t.interval(0.95, 2, statistics.fmean(seconds.values), stats.sem(seconds.values))
+    assert (seconds.lo, seconds.hi) == pytest.approx(expected)
+    cov = CASE_COVARIANCES["brier"](
+        np.stack([run.logits.test for run in arm.done]),
+        arm.done[0].data.labels[arm.done[0].logits.test_rows],
+        np.arange(20),
+    )
+    both = math.sqrt(stats.sem(brier.values) ** 2 + max(0, cov[~np.eye(3, dtype=bool)].mean()))
+    assert brier.hi - brier.lo >= 2 * 1.959 * both
+    assert brier.predicted_lo < brier.lo < brier.mean < brier.hi < brier.predicted_hi
+    found = next(a for a in report.arms_json(result) if a["arm"] == "batch/4")["metrics"]["brier"]
+    assert (found["lo"], found["predicted_hi"]) == (brier.lo, brier.predicted_hi)
 
 
 def test_a_recipe_in_two_experiments_has_equal_numbers(result):

@@ -120,6 +120,7 @@ def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | N
     reported = reported_of(result, arm).get(metric)
     return {
         "mean": words.spread_text(metric, spread) if spread else "–",
+        "interval": words.interval_text(metric, spread) if spread else None,
         "seeds": words.seeds_text(metric, spread) if spread and len(spread.values) > 1 else None,
         "reported": words.reported_text(metric, reported) if reported else None,
     }

@@ -15,7 +15,8 @@ from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
 from doubleread.store import EPOCH_FIELDS
 
-ARM_COLUMNS = ["experiment", "arm", "metric", "seeds", "mean", "sd", "reported", "reported_text"]
+INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
+ARM_COLUMNS = ["experiment", "arm", "metric", "seeds", "mean", "sd", *INTERVALS, "reported", "reported_text"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,6 +45,7 @@ def _metrics_json(result: StudyResult, arm: ArmResult) -> dict[str, Any]:
         metrics[name] = {
             "mean": _number(spread.mean) if spread else None,
             "sd": _number(spread.sd) if spread else None,
+            **{key: _number(getattr(spread, key)) if spread else None for key in INTERVALS},
             "values": [_number(value) for value in spread.values] if spread else [],
             "reported": reported.value if reported else None,
             "reported_text": reported.text if reported else None,
@@ -58,7 +60,7 @@ def reported_of(result: StudyResult, arm: ArmResult) -> dict[str, Any]:
 
 
 def arms_table(result: StudyResult) -> pd.DataFrame:
-    """Return one row for each arm and metric: experiment, arm, metric, seeds, mean, sd, reported, one column a seed."""
+    """Return one row for each arm and metric: seeds, mean, sd, intervals, the reported number, each seed's value."""
     rows = []
     for arm in arms_json(result):
         for name, metric in arm["metrics"].items():
@@ -71,6 +73,7 @@ def arms_table(result: StudyResult) -> pd.DataFrame:
                     "seeds": len(arm["seeds"]),
                     "mean": metric["mean"],
                     "sd": metric["sd"],
+                    **{key: metric[key] for key in INTERVALS},
                     "reported": metric["reported"],
                     "reported_text": metric["reported_text"],
                     **by_seed,

@@ -82,6 +82,13 @@ def spread_text(metric: str, spread: Spread) -> str:
     return f"{mean} ± {value_text(metric, spread.sd)}"
 
 
+def interval_text(metric: str, spread: Spread) -> str | None:
+    """Return the 95 % interval of the mean, or None where there is none."""
+    if math.isnan(spread.lo):
+        return None
+    return f"{value_text(metric, spread.lo).removesuffix(' %')} to {value_text(metric, spread.hi)}"
+
+
 def seeds_text(metric: str, spread: Spread) -> str:
     """Return each seed's value, in the order of the seeds."""
     return "  ".join(value_text(metric, value).removesuffix(" %") for value in spread.values)
