@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from doubleread import cli
+from doubleread.report.tables import TABLES
 from tests.conftest import small_study
 
 COMMANDS = ["reproduce", "run", "check", "status", "report", "prune", "new", "data phantom", "data describe"]
@@ -97,9 +98,7 @@ def test_report_writes_what_is_asked_for(call, trained, tmp_path):
     assert "For research and teaching only." in out
     assert html.read_text().startswith("<!doctype html>")
     assert {path.suffix for path in figures.iterdir()} == {".png", ".svg", ".pdf"}
-    assert {path.name for path in tables.iterdir()} == {
-        f"{name}.{kind}" for name in ("arms", "runs", "curves", "logits") for kind in ("csv", "json")
-    }
+    assert {path.name for path in tables.iterdir()} == {f"{name}.{kind}" for name in TABLES for kind in ("csv", "json")}
 
 
 def test_report_for_fewer_seeds(call, trained):

@@ -60,11 +60,19 @@ def test_curves_hold_every_epoch(result, folder):
 
 
 def test_json_holds_what_csv_holds(folder):
-    for name in ("arms", "runs", "curves"):
+    for name in ("arms", "runs", "curves", "data", "assumptions", "contradictions"):
         rows = json.loads((folder / f"{name}.json").read_text())
         table = pd.read_csv(folder / f"{name}.csv")
         assert len(rows) == len(table)
         assert list(rows[0]) == list(table.columns)
+
+
+def test_data_and_assumptions_are_tables_too(folder):
+    data = pd.read_csv(folder / "data.csv")
+    assert data.groupby("split").cases.sum().to_dict() == {"test": 20, "train": 36, "val": 12}
+    assumptions = pd.read_csv(folder / "assumptions.csv")
+    assert assumptions.values.tolist() == [["epochs", 3, "[10]", "not stated"]]
+    assert pd.read_csv(folder / "contradictions.csv").about.tolist() == ["a <b>thing</b>"]
 
 
 def test_formulas_are_neutralised(result, folder):

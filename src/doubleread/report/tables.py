@@ -141,11 +141,40 @@ def logits_table(result: StudyResult) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def data_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each prepared set, split and class: how many cases and subjects."""
+    rows = [{"data": data.data_hash, **row} for data in result.data for row in data.counts()]
+    return pd.DataFrame(rows, columns=["data", "split", "class", "cases", "subjects"])
+
+
+def assumptions_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each assumption: setting, assumed, alternatives as JSON, because."""
+    rows = [
+        {
+            "setting": assumption.path,
+            "assumed": json.dumps(assumption.assumed),
+            "alternatives": json.dumps(assumption.alternatives),
+            "because": assumption.because,
+        }
+        for assumption in result.study.assumptions.values()
+    ]
+    return pd.DataFrame(rows, columns=["setting", "assumed", "alternatives", "because"])
+
+
+def contradictions_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each contradiction in what was reported: about, says, shown."""
+    rows = [contradiction.model_dump() for contradiction in result.study.contradictions]
+    return pd.DataFrame(rows, columns=["about", "says", "shown"])
+
+
 TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
     "arms": arms_table,
     "runs": runs_table,
     "curves": curves_table,
     "logits": logits_table,
+    "data": data_table,
+    "assumptions": assumptions_table,
+    "contradictions": contradictions_table,
 }
 
 
