@@ -10,8 +10,8 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "doubleread"
 LAYERS = [
     {"nouns", "errors", "seeds"},
-    {"files"},
-    {"images", "recipe", "models", "metrics", "stats"},
+    {"files", "metrics"},
+    {"images", "recipe", "models", "stats"},
     {"study", "dataset", "training"},
     {"store", "engines"},
     {"runner", "analysis"},

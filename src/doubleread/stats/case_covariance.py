@@ -13,6 +13,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
+from doubleread.metrics import WEIGHTED, probabilities
+from doubleread.stats.bootstrap import draw_subjects
+
+ECE_DRAWS = 1000
 Covariance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From logits (K, N), labels (N,) of 0 and 1, and subjects (N,) to a covariance (K, K)."""
 
@@ -23,12 +27,7 @@ def accuracy_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N:
     With e a case's correctness less its mean within the class, and E_s the sum of e over the cases of subject s:
     Σ_s E_s E_sᵀ / N² · P / (P − 1). Centring within the classes keeps the class counts fixed.
     """
-    correct_KN = ((logits_KN > 0) == (labels_N == 1)).astype(np.float64)
-    for label in (0, 1):
-        mine = labels_N == label
-        if mine.any():
-            correct_KN[:, mine] -= correct_KN[:, mine].mean(axis=1, keepdims=True)
-    return _by_subject(correct_KN, subjects_N)
+    return by_subject(_centred_correct(logits_KN, labels_N), subjects_N)
 
 
 def sensitivity_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
@@ -83,7 +82,7 @@ def f1_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.nd
     called, positive = logits_KN > 0, labels_N == 1
     right = 2.0 * (called & positive)
     wrong = (called != positive).astype(np.float64)
-    right_KP, wrong_KP = _per_subject(right, subjects_N), _per_subject(wrong, subjects_N)
+    right_KP, wrong_KP = per_subject(right, subjects_N), per_subject(wrong, subjects_N)
     rest = right.sum(axis=1, keepdims=True) - right_KP
     with np.errstate(invalid="ignore"):
         return _jackknife(rest / (rest + wrong.sum(axis=1, keepdims=True) - wrong_KP), labels_N, subjects_N)
@@ -91,13 +90,46 @@ def f1_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.nd
 
 def brier_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
     """Return the covariance of Brier scores, by the jackknife over subjects (Efron & Stein 1981), within classes."""
-    squares = (np.exp(-np.logaddexp(0.0, -logits_KN.astype(np.float64))) - labels_N) ** 2
-    squares_KP = _per_subject(squares, subjects_N)
-    cases_P = _per_subject(np.ones((1, len(labels_N))), subjects_N)
+    squares = (probabilities(logits_KN) - labels_N) ** 2
+    squares_KP = per_subject(squares, subjects_N)
+    cases_P = per_subject(np.ones((1, len(labels_N))), subjects_N)
     with np.errstate(invalid="ignore", divide="ignore"):
         return _jackknife(
             (squares.sum(axis=1, keepdims=True) - squares_KP) / (len(labels_N) - cases_P), labels_N, subjects_N
         )
+
+
+def ece_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of expected calibration errors, by the bootstrap over subjects within classes.
+
+    Binning breaks the jackknife. 1,000 draws from a generator of its own, the same for every call.
+    """
+    weights_BN = draw_subjects(labels_N, subjects_N, np.random.default_rng(0), ECE_DRAWS)
+    drawn_KB = np.stack([WEIGHTED["ece"](labels_N, logits, weights_BN) for logits in logits_KN])
+    return np.atleast_2d(np.cov(drawn_KB))
+
+
+def difference_covariance(
+    a_KN: np.ndarray,
+    labels_N: np.ndarray,
+    subjects_N: np.ndarray,
+    b_KM: np.ndarray,
+    labels_M: np.ndarray,
+    subjects_M: np.ndarray,
+) -> np.ndarray:
+    """Return the covariance of accuracy on N cases minus accuracy on M other cases, K runs scored on both.
+
+    Subjects with cases in both make the two parts vary together; where there are none the parts just add up.
+    """
+    names = np.concatenate([subjects_N, subjects_M])
+    parts = np.zeros((2, len(a_KN), len(names)))
+    parts[0, :, : len(labels_N)] = _centred_correct(a_KN, labels_N) / len(labels_N)
+    parts[1, :, len(labels_N) :] = -_centred_correct(b_KM, labels_M) / len(labels_M)
+    a_KP, b_KP = per_subject(parts[0], names), per_subject(parts[1], names)
+    p = a_KP.shape[1]
+    cross = a_KP @ b_KP.T * p / (p - 1)
+    alone = accuracy_covariance(a_KN, labels_N, subjects_N) + accuracy_covariance(b_KM, labels_M, subjects_M)
+    return alone + cross + cross.T
 
 
 CASE_COVARIANCES: dict[str, Covariance] = {
@@ -108,13 +140,23 @@ CASE_COVARIANCES: dict[str, Covariance] = {
     "balanced_accuracy": balanced_accuracy_covariance,
     "f1": f1_covariance,
     "brier": brier_covariance,
+    "ece": ece_covariance,
 }
 """The covariance of each case metric, by the metric's name."""
 
 
-def _by_subject(e_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+def _centred_correct(logits_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    correct_KN = ((logits_KN > 0) == (labels_N == 1)).astype(np.float64)
+    for label in (0, 1):
+        mine = labels_N == label
+        if mine.any():
+            correct_KN[:, mine] -= correct_KN[:, mine].mean(axis=1, keepdims=True)
+    return correct_KN
+
+
+def by_subject(e_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
     """Return Σ_s E_s E_sᵀ / N² · P / (P − 1); NaN with fewer than two subjects."""
-    sums_KP = _per_subject(e_KN, subjects_N)
+    sums_KP = per_subject(e_KN, subjects_N)
     n, p = e_KN.shape[1], sums_KP.shape[1]
     if p < 2:
         return np.full((len(e_KN), len(e_KN)), np.nan)
@@ -126,7 +168,7 @@ def _jackknife(without_KP: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndar
 
     Strata are the subjects with negative cases only, with positive only, with both: so the class counts stay fixed.
     """
-    classes_2P = _per_subject(np.stack([labels_N == 0, labels_N == 1]).astype(np.float64), subjects_N) > 0
+    classes_2P = per_subject(np.stack([labels_N == 0, labels_N == 1]).astype(np.float64), subjects_N) > 0
     total = np.zeros((len(without_KP), len(without_KP)))
     if without_KP.shape[1] < 2:
         return np.full_like(total, np.nan)
@@ -137,12 +179,15 @@ def _jackknife(without_KP: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndar
     return total
 
 
-def _per_subject(values_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+def per_subject(values_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the sums of values over each subject's cases, (K, P), subjects in the order of their names."""
     names, subject_N = np.unique(subjects_N, return_inverse=True)
     return _sums(values_KN, subject_N, len(names))
 
 
 def _sums(values_KN: np.ndarray, subject_N: np.ndarray, subjects: int) -> np.ndarray:
+    if subjects == len(subject_N):
+        return values_KN[:, np.argsort(subject_N)].astype(np.float64)
     sums_PK = np.zeros((subjects, len(values_KN)))
     np.add.at(sums_PK, subject_N, values_KN.T)
     return sums_PK.T

@@ -1,4 +1,4 @@
-"""Metrics of one run: pure functions of labels and logits.
+"""Metrics of cases: pure functions of labels and logits.
 
 Axes: N cases. Labels are 0 and 1, the positive class is 1; a logit above 0 is read as positive, so the operating
 point is probability 0.5.
@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import rankdata
+
+
+ECE_BINS = 10
 
 
 def accuracy(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
@@ -58,6 +61,21 @@ def brier(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
     return float(np.mean((probabilities(logits_N) - labels_N) ** 2))
 
 
+def ece(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the expected calibration error (Guo et al. 2017) over ten bins of equal width.
+
+    Σ over bins of |mean probability − share of positive cases|, weighted by the cases in the bin.
+    """
+    chance = probabilities(logits_N)
+    excess = np.bincount(calibration_bins(chance), weights=chance - labels_N, minlength=ECE_BINS)
+    return float(np.abs(excess).sum() / len(labels_N))
+
+
+def calibration_bins(chance: np.ndarray) -> np.ndarray:
+    """Return the bin, 0 to 9, of each probability; 1 belongs to the last."""
+    return np.minimum((chance * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+
+
 def probabilities(logits_N: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + e^−logit) in float64, without overflow."""
     return np.exp(-np.logaddexp(0.0, -logits_N.astype(np.float64)))
@@ -75,19 +93,6 @@ CASE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "balanced_accuracy": balanced_accuracy,
     "f1": f1,
     "brier": brier,
+    "ece": ece,
 }
 """Metrics of the test cases, by name; with `val_` before it a name means the same of the validation cases."""
-
-RUN_METRICS: dict[str, str] = {
-    "train_loss": "training loss of the last epoch, the mean over its batches as trained, with class weights if any",
-    "train_accuracy": "training accuracy of the last epoch, counted over its batches as they were trained",
-    "val_loss": "validation loss after the last epoch, every case weighing the same",
-    "lowest_train_loss": "the lowest training loss of any epoch",
-    "seconds": "wall-clock seconds of the training loop, validation after each epoch included",
-}
-"""Metrics of a run that do not come from its stored logits, by name, with their definition."""
-
-
-def metric_names() -> tuple[str, ...]:
-    """Return every metric that a study may name."""
-    return (*CASE_METRICS, *(f"val_{name}" for name in CASE_METRICS), *RUN_METRICS)

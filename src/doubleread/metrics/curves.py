@@ -1,0 +1,84 @@
+"""Metrics of a run's curves: what people read off a figure, as numbers. Pure functions of one value an epoch."""
+
+# E epochs
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+CURVES = {"train_loss": -1, "train_accuracy": 1, "val_loss": -1, "val_accuracy": 1}
+"""The curves that every run records, with the sign of improvement: a loss improves downwards."""
+
+
+def roughness(values_E: np.ndarray, _improves: int) -> float:
+    """Return how far a curve swings about a course that is straight over three epochs; NaN with fewer than three.
+
+    √(mean of squared second differences / 6), in the curve's own unit: for noise of standard deviation σ about a
+    straight line it estimates σ (Gasser, Sroka & Jennen-Steinmetz 1986). A steep but steady fall counts as smooth,
+    which the standard deviation of a curve, or its total movement, would not do.
+    """
+    if len(values_E) < 3:
+        return float("nan")
+    return float(np.sqrt(np.mean(np.diff(values_E, n=2) ** 2) / 6))
+
+
+def peak_epoch(values_E: np.ndarray, improves: int) -> float:
+    """Return the epoch, from 1, of the best value: the highest accuracy or the lowest loss, the first of equals."""
+    return float(np.argmax(improves * values_E)) + 1
+
+
+def change_after_peak(values_E: np.ndarray, improves: int) -> float:
+    """Return the last value less the best: 0 where a curve ends at its best, below 0 for an accuracy that fell.
+
+    In the curve's own sign: a loss that rose again has a change above 0. It is never on the other side of 0, so a
+    claim about it must name a number other than 0.
+    """
+    return float(values_E[-1] - values_E[np.argmax(improves * values_E)])
+
+
+def change(values_E: np.ndarray, _improves: int) -> float:
+    """Return the last value less the first, the mean over the first epoch for a training curve."""
+    return float(values_E[-1] - values_E[0])
+
+
+def steadiness(values_E: np.ndarray, improves: int) -> float:
+    """Return the share of a curve's whole movement that is improvement.
+
+    1 for a curve that only improves, 0.5 for one that goes up and down and gets nowhere (or never moves). Unlike a
+    count of improving epochs, it does not mind a trembling at the end that is small beside the rise.
+    """
+    steps = improves * np.diff(values_E)
+    moved = np.abs(steps).sum()
+    return float(steps[steps > 0].sum() / moved) if moved > 0 else 0.5
+
+
+def epochs_to_converge(values_E: np.ndarray, improves: int) -> float:
+    """Return the first epoch, from 1, that has brought 90 % of all the improvement from the first value to the best.
+
+    Measured against the curve's own best, so it says how fast and not how well; 1 where nothing improves.
+    """
+    gained = improves * (values_E - values_E[0])
+    return float(np.argmax(gained >= 0.9 * gained.max())) + 1
+
+
+CURVE_METRICS: dict[str, Callable[[np.ndarray, int], float]] = {
+    "roughness": roughness,
+    "peak_epoch": peak_epoch,
+    "change_after_peak": change_after_peak,
+    "change": change,
+    "steadiness": steadiness,
+    "epochs_to_converge": epochs_to_converge,
+}
+"""Metrics of a curve, by name; `roughness_train_loss` is the roughness of the training loss."""
+
+
+def curve_metrics(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return every curve metric of every curve of a run, from its epochs in order."""
+    found = {}
+    for curve, improves in CURVES.items():
+        values_E = np.array([epoch[curve] for epoch in epochs], dtype=np.float64)
+        found |= {f"{name}_{curve}": metric(values_E, improves) for name, metric in CURVE_METRICS.items()}
+    return found

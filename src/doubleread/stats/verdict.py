@@ -1,0 +1,156 @@
+"""From estimates to verdicts: difference, gain below the margin, equivalence, each corrected by Holm's method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from doubleread.stats.contrast import Estimate, t_above
+
+LEVEL = 0.05
+FEWEST_SEEDS = 6
+"""Fewer give no verdict: a sign test over five seeds can never reach .05."""
+
+
+class Verdict(StrEnum):
+    """What a claim comes to."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    NOT_SUPPORTED = "not supported"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What one claim asks.
+
+    `gains` are estimates in the claimed direction: one, or, for “best of all”, one for each rival. `margin` is the
+    smallest gain that matters. With `equal`, the claim is that the difference is within ± margin. `seeds` is how many
+    there are.
+    """
+
+    gains: tuple[Estimate, ...]
+    margin: float
+    seeds: int
+    equal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The verdict on a claim with its qualifier, and the p it rests on, alone and after Holm's correction.
+
+    `p` tests the difference, for a claim of equality the equivalence (TOST); NaN where there is none.
+    """
+
+    verdict: Verdict
+    qualifier: str | None
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    difference: float
+    below_margin: float
+    equivalent: float
+    sign: int
+
+
+def decide(questions: Sequence[Question]) -> list[Decision]:
+    """Return the verdict of every claim of one family (the primary claims of a study, or the secondary ones).
+
+    Three separate Holm corrections over the family: of the difference (of "beyond the margin" for a claim of
+    equality), of "the gain is below the margin", and of equivalence by two one-sided tests (Schuirmann 1987). A claim
+    without a p stays in the family as p = 1.
+    """
+    tests = [_tests(question) for question in questions]
+    difference = holm([test.difference for test in tests])
+    below = holm([test.below_margin for test in tests])
+    equivalent = holm([test.equivalent for test in tests])
+    return [
+        _decision(question, test, _Tests(d, b, e, test.sign))
+        for question, test, d, b, e in zip(questions, tests, difference, below, equivalent, strict=True)
+    ]
+
+
+def holm(p_M: Sequence[float]) -> list[float]:
+    """Return p-values after Holm's correction (Holm 1979); NaN stays NaN and counts as 1 for the others.
+
+    statsmodels' `multipletests` gives the same numbers, and collects garbage at every call: 50 ms for a study.
+    """
+    values = np.array(p_M, dtype=np.float64)
+    missing = np.isnan(values)
+    order = np.argsort(np.where(missing, 1.0, values), kind="stable")
+    steps = np.where(missing, 1.0, values)[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return np.where(missing, math.nan, corrected).tolist()
+
+
+def _tests(question: Question) -> _Tests:
+    alone = [_one(gain, question.margin, question.equal) for gain in question.gains]
+    if len(alone) == 1:
+        return alone[0]
+    # best of all: it must win every comparison; it has lost when it loses one, the comparisons being corrected for
+    k = len(alone)
+    losses = [test.difference for test in alone if test.sign < 0]
+    wins_all = all(test.sign > 0 for test in alone)
+    difference = max(test.difference for test in alone) if wins_all else min(1.0, k * min(losses, default=1.0))
+    if any(math.isnan(test.difference) for test in alone):
+        difference = math.nan
+    return _Tests(
+        difference,
+        min(1.0, k * min(test.below_margin for test in alone)),
+        max(test.equivalent for test in alone),
+        1 if wins_all else -1,
+    )
+
+
+def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:
+    d, se, df = gain.value, gain.se, gain.df
+    sign = int(np.sign(d)) if not math.isnan(d) else 0
+    if math.isnan(se) or (se == 0 and d != 0):
+        return _Tests(math.nan, math.nan, math.nan, sign)
+    if se == 0:
+        return _Tests(1.0, 0.0, 0.0, 0)
+    below = t_above((margin - d) / se, df)
+    equivalent = max(below, t_above((margin + d) / se, df))
+    beyond = t_above((abs(d) - margin) / se, df)
+    return _Tests(beyond if equal else gain.p, below, equivalent, sign)
+
+
+def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
+    p, p_holm = (
+        (raw.equivalent, corrected.equivalent) if question.equal else (raw.difference, corrected.difference)
+    )
+    verdict, qualifier = Verdict.UNDECIDED, None
+    if question.seeds < FEWEST_SEEDS:
+        qualifier = "one run each" if question.seeds == 1 else "too few seeds"
+    elif math.isnan(raw.difference):
+        qualifier = "no variation" if all(gain.se == 0 for gain in question.gains) else "not measured"
+    elif question.equal:
+        verdict = _equal(corrected)
+    else:
+        verdict, qualifier = _ordered(question, corrected)
+    return Decision(verdict=verdict, qualifier=qualifier, p=p, p_holm=p_holm)
+
+
+def _equal(corrected: _Tests) -> Verdict:
+    if corrected.equivalent < LEVEL:
+        return Verdict.SUPPORTED
+    return Verdict.CONTRADICTED if corrected.difference < LEVEL else Verdict.UNDECIDED
+
+
+def _ordered(question: Question, corrected: _Tests) -> tuple[Verdict, str | None]:
+    if corrected.difference < LEVEL and corrected.sign != 0:
+        small = all(-question.margin < gain.lo and gain.hi < question.margin for gain in question.gains)
+        verdict = Verdict.SUPPORTED if corrected.sign > 0 else Verdict.CONTRADICTED
+        return verdict, "too small to matter" if small else None
+    if corrected.below_margin < LEVEL:
+        return Verdict.NOT_SUPPORTED, "no practical difference" if corrected.equivalent < LEVEL else None
+    return Verdict.UNDECIDED, None

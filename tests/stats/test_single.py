@@ -1,0 +1,72 @@
+"""What one run each can show: the published answers, and the two reports' own numbers."""
+
+import math
+
+import pytest
+
+from doubleread.stats import (
+    estimated_prevalence,
+    expected_discordant,
+    largest_discordant,
+    mcnemar_exact,
+    most_discordant,
+    unpaired_p,
+    wilson,
+)
+
+REPORTS = [
+    ("BCE > CE", 0.7275, 0.6950, 0.31, 37),
+    ("batch 32 > 8", 0.7525, 0.7375, 0.63, 6),
+    ("128 > 32", 0.7925, 0.7525, 0.18, 58),
+    ("128 > 8", 0.7925, 0.7375, 0.066, 114),
+    ("50 > 10", 0.735, 0.73, 0.87, None),
+    ("100 > 50", 0.785, 0.735, 0.097, 94),
+    ("100 > 10", 0.785, 0.73, 0.069, 114),
+    ("rate .1 > 1e-3", 0.7950, 0.7525, 0.15, 67),
+    ("1e-3 > 1e-6", 0.7525, 0.6950, 0.068, 125),
+    (".1 > 1e-6", 0.7950, 0.6950, 0.0011, 396),
+    ("OneCycle > Cosine", 0.8050, 0.7875, 0.54, 9),
+    ("Cosine > Exponential", 0.7875, 0.7250, 0.039, 149),
+    ("OneCycle > Exponential", 0.8050, 0.7250, 0.0074, 250),
+]
+
+
+@pytest.mark.parametrize(("name", "a", "b", "p", "most"), REPORTS, ids=[r[0] for r in REPORTS])
+def test_the_reports_single_runs(name, a, b, p, most):
+    right = round(400 * a), round(400 * b)
+    assert float(f"{unpaired_p(right[0], 400, right[1], 400):.2g}") == p
+    assert largest_discordant(right[0] - right[1]) == most
+
+
+def test_only_one_of_them_survives_holm():
+    from doubleread.stats import holm
+
+    corrected = holm([unpaired_p(round(400 * a), 400, round(400 * b), 400) for _, a, b, _, _ in REPORTS])
+    assert sum(p < 0.05 for p in corrected) == 1
+
+
+def test_discordant_images_of_independent_errors():
+    expected = [expected_discordant(round(400 * a), round(400 * b), 400) for _, a, b, _, _ in REPORTS]
+    assert 129 < min(expected) < max(expected) < 166
+
+
+def test_mcnemar():
+    assert mcnemar_exact(((23, 15), (19, 31))) == pytest.approx(0.60759136, abs=5e-9)
+    assert mcnemar_exact(((101, 121), (59, 33))) == pytest.approx(4.43445e-6, abs=5e-12)
+    assert mcnemar_exact(((10, 0), (0, 10))) == 1.0
+
+
+def test_wilson():
+    assert wilson(291, 400) == pytest.approx((0.681857, 0.768815), abs=5e-7)
+    assert wilson(278, 400) == pytest.approx((0.648203, 0.738087), abs=5e-7)
+
+
+def test_the_number_of_discordant_images_is_bounded_by_what_is_right_and_wrong():
+    assert most_discordant(318, 278, 400) == 204
+    assert most_discordant(100, 100, 400) == 200
+
+
+def test_black_box_shift_estimation():
+    assert estimated_prevalence(0.9, 0.8, 0.4) == pytest.approx(0.285714, abs=5e-7)
+    assert estimated_prevalence(0.9, 0.8, 0.05) == 0.0
+    assert math.isnan(estimated_prevalence(0.5, 0.5, 0.4))
