@@ -53,7 +53,9 @@ def test_with_many_seeds_it_agrees_with_the_interval(runs, metric):
 def test_the_same_generator_gives_the_same_interval(runs):
     logits, labels = runs
     found = [
-        two_way_interval("accuracy", logits, labels, np.arange(200), np.array([-1.0, 1.0]), np.random.default_rng(s), 200)
+        two_way_interval(
+            "accuracy", logits, labels, np.arange(200), np.array([-1.0, 1.0]), np.random.default_rng(s), 200
+        )
         for s in (1, 1, 2)
     ]
     assert found[0] == found[1] != found[2]

@@ -30,7 +30,9 @@ def test_scaled_logits_have_a_slope_of_one_over_the_scale(cases, k):
 @pytest.mark.parametrize("c", [-1.5, 0.7])
 def test_shifted_logits_shift_the_intercept_back(cases, c):
     labels, logits = cases
-    assert calibration(labels, logits + c).intercept == pytest.approx(calibration(labels, logits).intercept - c, abs=1e-6)
+    assert calibration(labels, logits + c).intercept == pytest.approx(
+        calibration(labels, logits).intercept - c, abs=1e-6
+    )
 
 
 def test_what_has_no_answer_is_nan():

@@ -59,7 +59,12 @@ def test_the_rules_in_their_order(value, se, verdict, qualifier):
 
 @pytest.mark.parametrize(
     ("value", "se", "verdict"),
-    [(0.001, 0.004, "supported"), (0.06, 0.01, "contradicted"), (-0.06, 0.01, "contradicted"), (0.02, 0.01, "undecided")],
+    [
+        (0.001, 0.004, "supported"),
+        (0.06, 0.01, "contradicted"),
+        (-0.06, 0.01, "contradicted"),
+        (0.02, 0.01, "undecided"),
+    ],
 )
 def test_equality_is_shown_by_two_one_sided_tests(value, se, verdict):
     assert one(value, se, equal=True).verdict == verdict

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-
 ECE_BINS = 10
 
 

@@ -14,7 +14,14 @@ INTENDED_USE = "For research and teaching only. Not a medical device; nothing he
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
 _RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy")
-PERCENT = frozenset({*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy"})
+_MOVES = ("roughness", "change_after_peak", "change")
+PERCENT = frozenset(
+    {
+        *(*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy", "gap", "train_gap"),
+        *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy")),
+    }
+)
+"""Metrics that are fractions and read in percent."""
 _NAMES = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
@@ -23,6 +30,21 @@ _NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "f1": "F1",
     "brier": "Brier score",
+    "ece": "calibration error",
+}
+_CURVE_NAMES = {
+    "train_loss": "training loss",
+    "train_accuracy": "training accuracy",
+    "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy",
+}
+_CURVE_METRICS = {
+    "roughness": "roughness of {}",
+    "peak_epoch": "epoch of the best {}",
+    "change_after_peak": "change of {} after its best",
+    "change": "change of {} from first to last epoch",
+    "steadiness": "steadiness of {}",
+    "epochs_to_converge": "epochs to converge, {}",
 }
 LABELS = {
     **{metric: f"test {name}" for metric, name in _NAMES.items()},
@@ -32,6 +54,13 @@ LABELS = {
     "val_loss": "validation loss",
     "lowest_train_loss": "lowest training loss",
     "seconds": "seconds",
+    "gap": "validation minus test accuracy",
+    "train_gap": "training minus test accuracy",
+    **{
+        f"{metric}_{curve}": text.format(name)
+        for metric, text in _CURVE_METRICS.items()
+        for curve, name in _CURVE_NAMES.items()
+    },
 }
 TEST_COLUMNS = ("accuracy", "auroc", "sensitivity", "specificity", "balanced_accuracy")
 TRAINING_COLUMNS = (

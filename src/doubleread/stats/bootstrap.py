@@ -27,7 +27,7 @@ def two_way_interval(
     At few seeds it is too narrow (.855 at R = 5 in a simulation), so it is a sensitivity check from 20 seeds on and
     never the headline. Draws in which the metric does not exist are left out; NaN if that is all of them.
     """
-    arms, seeds, _ = logits_TRN.shape
+    seeds = logits_TRN.shape[1]
     weights_BN = draw_subjects(labels_N, subjects_N, rng, draws)
     seeds_BR = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
     total_B = np.zeros(draws)
@@ -48,6 +48,6 @@ def draw_subjects(labels_N: np.ndarray, subjects_N: np.ndarray, rng: np.random.G
     has_2P[labels_N, subject_N] = True
     counts_BP = np.zeros((draws, len(names)))
     for stratum in np.unique(has_2P, axis=1).T:
-        mine = np.flatnonzero((has_2P.T == stratum).all(axis=1))
+        mine = np.flatnonzero((stratum == has_2P.T).all(axis=1))
         counts_BP[:, mine] = rng.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=draws)
     return counts_BP[:, subject_N]

@@ -104,7 +104,7 @@ def ece_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.n
 
     Binning breaks the jackknife. 1,000 draws from a generator of its own, the same for every call.
     """
-    weights_BN = draw_subjects(labels_N, subjects_N, np.random.default_rng(0), ECE_DRAWS)
+    weights_BN = draw_subjects(labels_N, subjects_N, np.random.Generator(np.random.PCG64(0)), ECE_DRAWS)
     drawn_KB = np.stack([WEIGHTED["ece"](labels_N, logits, weights_BN) for logits in logits_KN])
     return np.atleast_2d(np.cov(drawn_KB))
 

@@ -45,9 +45,7 @@ def cases_needed(
     """
     if math.isnan(difference_var) or math.isnan(case_var) or seeds < 2:
         return None
-    return _fewest(
-        lambda n: detectable(difference_var, case_var * cases / n, seeds, family) <= margin, 2, MOST_CASES
-    )
+    return _fewest(lambda n: detectable(difference_var, case_var * cases / n, seeds, family) <= margin, 2, MOST_CASES)
 
 
 def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:

@@ -125,9 +125,7 @@ def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:
 
 
 def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
-    p, p_holm = (
-        (raw.equivalent, corrected.equivalent) if question.equal else (raw.difference, corrected.difference)
-    )
+    p, p_holm = (raw.equivalent, corrected.equivalent) if question.equal else (raw.difference, corrected.difference)
     verdict, qualifier = Verdict.UNDECIDED, None
     if question.seeds < FEWEST_SEEDS:
         qualifier = "one run each" if question.seeds == 1 else "too few seeds"

@@ -1,5 +1,7 @@
 """The study file: schema, parsing, expansion into runs, identities; the two reports as files."""
 
+from doubleread.study.claim_spec import ClaimSpec
+from doubleread.study.claims import Claim, resolve_claims
 from doubleread.study.levels import Arm, label_of
 from doubleread.study.parse import (
     BUILT_IN,
@@ -13,17 +15,20 @@ from doubleread.study.parse import (
     study_of,
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
-from doubleread.study.schema import NUMBER, Assumption, Contradiction, Reported
+from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
 
 __all__ = [
     "BUILT_IN",
     "NUMBER",
     "Arm",
     "Assumption",
+    "Claim",
+    "ClaimSpec",
     "Contradiction",
     "Experiment",
     "Plan",
     "PlannedRun",
+    "Prior",
     "Reported",
     "Study",
     "built_in_raw",
@@ -34,5 +39,6 @@ __all__ = [
     "parse_overrides",
     "parse_study",
     "plan_runs",
+    "resolve_claims",
     "study_of",
 ]

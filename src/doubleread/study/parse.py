@@ -17,9 +17,10 @@ from doubleread.metrics import metric_names
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.study import problems
+from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
 from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
-from doubleread.study.schema import Assumption, Contradiction, Reported, ReportedNumber, StudyFile
+from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, ReportedNumber, StudyFile
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
 
 BUILT_IN = ("report-a", "report-b")
@@ -30,7 +31,7 @@ _NUMBER = TypeAdapter(ReportedNumber)
 class Experiment:
     """A named part of a study with its own factors.
 
-    `reported` maps a metric to the reported numbers by arm name.
+    `reported` maps a metric to the reported numbers by arm name; `claims` are about these arms.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Experiment:
     factors: tuple[str, ...]
     arms: tuple[Arm, ...]
     reported: dict[str, dict[str, Reported]]
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +57,7 @@ class Study:
     seeds: tuple[int, ...]
     experiments: tuple[Experiment, ...]
     keep_weights: str
+    prior: dict[str, Prior]
     assumptions: dict[str, Assumption]
     contradictions: tuple[Contradiction, ...]
     source_note: str | None
@@ -67,6 +70,11 @@ class Study:
     def arms(self) -> tuple[Arm, ...]:
         """Every arm of every experiment, in the order of the file."""
         return tuple(arm for experiment in self.experiments for arm in experiment.arms)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every claim of every experiment, in the order of the file."""
+        return tuple(claim for experiment in self.experiments for claim in experiment.claims)
 
 
 def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -125,16 +133,14 @@ def parse_study(
     checked = _checked(tree, place, changed)
     for name, assumption in checked.assumptions.items():
         check_path(assumption.path, f"{place}, assumptions.{name}.path")
-    experiments = tuple(
-        Experiment(
-            name=name,
-            title=spec.title or name,
-            factors=tuple(spec.factors),
-            arms=(arms := arms_of(tree, name, spec, place)),
-            reported=_reported(spec.reported, arms, f"{place}, experiments.{name}.reported"),
-        )
-        for name, spec in checked.experiments.items()
-    )
+        for experiment in assumption.experiments or ():
+            if experiment not in checked.experiments:
+                here = f"{place}, assumptions.{name}.experiments"
+                raise UserError(here, f"no experiment {experiment}", did_you_mean(experiment, checked.experiments))
+    for part, metrics in (("margin", checked.margin), ("prior", checked.prior)):
+        check_metrics(metrics, f"{place}, {part}")
+    experiments = tuple(_experiment(tree, name, checked, place) for name in checked.experiments)
+    refuse_twice([claim.id for experiment in experiments for claim in experiment.claims], place)
     return Study(
         name=checked.study,
         question=checked.question,
@@ -143,6 +149,7 @@ def parse_study(
         seeds=checked.seeds,
         experiments=experiments,
         keep_weights=checked.keep_weights,
+        prior=checked.prior,
         assumptions=checked.assumptions,
         contradictions=checked.contradictions,
         source_note=checked.source_note,
@@ -150,6 +157,20 @@ def parse_study(
         path=path,
         raw=copy.deepcopy(raw),
         overrides=changed,
+    )
+
+
+def _experiment(tree: dict[str, Any], name: str, checked: StudyFile, place: str) -> Experiment:
+    spec = checked.experiments[name]
+    arms = arms_of(tree, name, spec, place)
+    here = f"{place}, experiments.{name}"
+    return Experiment(
+        name=name,
+        title=spec.title or name,
+        factors=tuple(spec.factors),
+        arms=arms,
+        reported=_reported(spec.reported, arms, f"{here}.reported"),
+        claims=resolve_claims(spec.claims, name, {arm.name: arm.levels for arm in arms}, checked.margin, here),
     )
 
 

@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
-from doubleread.recipe.spec import Text, WholeFromZero, expecting
+from doubleread.recipe.spec import NotNegative, Positive, Text, WholeFromZero, expecting
+from doubleread.study.claim_spec import ClaimSpec
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 MOST_SEEDS = 10_000
+MOST_CLAIMS = 1000
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 REPORTED = re.compile(rf"(?:(about|>=|<=|>|<)\s*)?({NUMBER})|({NUMBER})\s+to\s+({NUMBER})")
 
@@ -54,7 +56,8 @@ class ExperimentSpec(Spec):
     """One experiment: what varies, what is fixed otherwise than in the study's base, and what was reported.
 
     `base` maps dotted paths to values; `factors` maps dotted paths to lists of levels; `reported` maps a metric to
-    the numbers by the label of their level, or, in a grid, to a list of `{arm: {factor: label, …}, value: number}`.
+    the numbers by the label of their level, or, in a grid, to a list of `{arm: {factor: label, …}, value: number}`;
+    `claims` are statements about its arms, made before anything trains.
     """
 
     title: Text | None = None
@@ -64,15 +67,31 @@ class ExperimentSpec(Spec):
         Field(min_length=1),
     ]
     reported: dict[Text, dict[Any, Any] | list[Any]] = Field(default_factory=dict)
+    claims: Annotated[tuple[ClaimSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
+
+
+class Prior(Spec):
+    """What is known of a metric before anything trains, for the smallest detectable difference.
+
+    `seed_sd` is the standard deviation over seeds of one arm; `case_sd` that of a difference of two arms over test
+    sets of this size, the square root of the test set's part.
+    """
+
+    seed_sd: Positive
+    case_sd: NotNegative | None = None
 
 
 class Assumption(Spec):
-    """A setting that a report leaves out: what is assumed, what else it could have been, and why we assume it."""
+    """A setting that a report leaves out: what is assumed, what else it could have been, and why we assume it.
+
+    `experiments` are those that it holds for, all of them where it is left out.
+    """
 
     path: Text
     assumed: Any
     alternatives: Annotated[tuple[Any, ...], expecting("a list of values")]
     because: Text
+    experiments: tuple[Name, ...] | None = None
 
 
 class Contradiction(Spec):
@@ -107,6 +126,7 @@ Seeds = Annotated[
 class StudyFile(Spec):
     """A whole study file.
 
+    `margin` maps a metric to the smallest difference that matters, `prior` to what is known of it beforehand.
     `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then the lowest
     seed), or of `none`.
     """
@@ -118,6 +138,8 @@ class StudyFile(Spec):
     seeds: Seeds
     experiments: Annotated[dict[Name, ExperimentSpec], Field(min_length=1)]
     keep_weights: Annotated[Literal["all", "best", "none"], expecting("all, best or none")] = "all"
+    margin: dict[Text, Positive] = Field(default_factory=dict)
+    prior: dict[Text, Prior] = Field(default_factory=dict)
     assumptions: dict[Name, Assumption] = Field(default_factory=dict)
     contradictions: tuple[Contradiction, ...] = ()
     source_note: Text | None = None

@@ -1,4 +1,4 @@
-"""From a store to numbers: every run of a study with its metrics, every arm with its spread over the seeds."""
+"""Every run of a study with its metrics, every arm with its spread over the seeds, as a store has them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from doubleread.analysis.claims import ClaimResult, judge_claims
+from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance, cases_behind
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import UserError
-from doubleread.metrics import CASE_METRICS, RUN_METRICS, metric_names
+from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
 from doubleread.nouns import State
-from doubleread.stats import CASE_COVARIANCES, contrast, prediction_interval
+from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
 from doubleread.study import Arm, Study, data_key, study_of
 
@@ -25,8 +27,8 @@ from doubleread.study import Arm, Study, data_key, study_of
 class RunResult:
     """One arm and seed: its state and, where it is done, health, metrics, epochs and logits.
 
-    `metrics` has every name of `metric_names()`; a value that does not exist is NaN. `labels` and `cases` belong to
-    `logits` through its rows.
+    `metrics` has every name of `metric_names()`; a value that does not exist is NaN. `case_sets` are the test and the
+    validation cases that `logits` belong to.
     """
 
     arm: str
@@ -40,6 +42,20 @@ class RunResult:
     logits: Logits | None
     data: PreparedSet
     weights_hash: str | None
+    case_sets: tuple[CaseSet, CaseSet] | None
+
+    def scores(self) -> RunScores:
+        """Return the run as the statistics see it; only a finished one has scores."""
+        assert self.logits is not None and self.case_sets is not None, "a finished run has logits"
+        logits = self.logits
+        return RunScores(
+            arm=self.arm,
+            seed=self.seed,
+            collapsed=self.health["collapsed"],
+            metrics=self.metrics,
+            test=(self.case_sets[0], logits.test),
+            val=(self.case_sets[1], logits.val),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,33 +100,24 @@ class ArmResult:
             return {}
         return {name: self._with_intervals(name) for name in metric_names()}
 
+    @cached_property
+    def scores(self) -> tuple[RunScores, ...]:
+        """The finished runs as the statistics see them."""
+        return tuple(run.scores() for run in self.done)
+
     def _with_intervals(self, name: str) -> Spread:
         spread = spread_of([run.metrics[name] for run in self.done])
         if len(self.done) < 2:
             return spread
-        covariance, cases = self._case_covariance(name)
-        if cases == 0:
+        try:
+            covariance = case_covariance(name, self.scores)
+        except Unpaired:
             return spread
-        estimate = contrast(np.array([spread.values]), np.ones(1), covariance)
-        low, high = prediction_interval(estimate, len(self.done), cases, cases)
+        seeds, cases = len(self.done), cases_behind(name, self.scores[0]) or 1
+        shaped = None if covariance is None else covariance[None, :, None, :]
+        estimate = contrast(np.array([spread.values]), np.ones(1), shaped)
+        low, high = prediction_interval(estimate, seeds, cases, cases)
         return replace(spread, lo=estimate.lo, hi=estimate.hi, predicted_lo=low, predicted_hi=high)
-
-    def _case_covariance(self, name: str) -> tuple[np.ndarray | None, int]:
-        """Return the covariance over cases, (1, R, 1, R), and how many cases there are.
-
-        None and 1 for a metric of the run alone; 0 cases where the seeds were not scored on the same ones, so that
-        the covariance is not defined.
-        """
-        metric = name.removeprefix("val_")
-        if name in RUN_METRICS:
-            return None, 1
-        rows, logits = zip(*(_scored(run, name != metric) for run in self.done), strict=True)
-        if any(not np.array_equal(rows[0], other) for other in rows[1:]):
-            return None, 0
-        data = self.done[0].data
-        subjects = np.array([data.cases[row].subject for row in rows[0]])
-        covariance = CASE_COVARIANCES[metric](np.stack(logits), data.labels[rows[0]], subjects)
-        return covariance[None, :, None, :], len(rows[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +132,17 @@ class StudyResult:
     def of(self, arm: str) -> ArmResult:
         """Return the result of the arm of that name."""
         return next(result for result in self.arms if result.arm.name == arm)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """All finished runs as the statistics see them."""
+        unfinished = {arm.arm.name: len(arm.runs) - len(arm.done) for arm in self.arms}
+        return Evidence((scores for arm in self.arms for scores in arm.scores), unfinished)
+
+    @cached_property
+    def claims(self) -> tuple[ClaimResult, ...]:
+        """The study's claims with their verdicts."""
+        return tuple(judge_claims(self.study.claims, self.evidence))
 
     def counts(self) -> dict[str, int]:
         """Return how many different runs there are in each state, and in all as `planned`."""
@@ -164,12 +182,13 @@ def analyse(study: Study, store: Store) -> StudyResult:
     facts = (document or {}).get("data", {})
     prepared = {key: _prepared(store, key, facts) for key in _data_hashes(wanted)}
     results: dict[str, RunResult] = {}
+    case_sets = _CaseSets()
     arms = []
     for arm, found in wanted:
         for row in found:
             run_id = row["run_id"]
             if run_id not in results:
-                results[run_id] = _run_result(row, epochs[run_id], prepared[row["data_hash"]], store)
+                results[run_id] = _run_result(row, epochs[run_id], prepared[row["data_hash"]], store, case_sets)
         arms.append(ArmResult(arm=arm, runs=tuple(_named(results[row["run_id"]], arm.name) for row in found)))
     return StudyResult(
         study=study,
@@ -204,10 +223,22 @@ def _refuse_changed(study: Study, trained: Study, rows: Mapping[tuple[str, int],
             )
 
 
-def _scored(run: RunResult, validation: bool) -> tuple[np.ndarray, np.ndarray]:
-    assert run.logits is not None, "a finished run has logits"
-    logits = run.logits
-    return (logits.val_rows, logits.val) if validation else (logits.test_rows, logits.test)
+class _CaseSets:
+    """The case sets of runs, each made once: a study's runs mostly share theirs."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, bytes], CaseSet] = {}
+
+    def of(self, data: PreparedSet, rows: np.ndarray) -> CaseSet:
+        key = (data.data_hash, rows.tobytes())
+        if key not in self._made:
+            cases = [data.cases[row] for row in rows]
+            self._made[key] = CaseSet(
+                names=tuple(case.case for case in cases),
+                labels_N=data.labels[rows],
+                subjects_N=np.array([case.subject for case in cases]),
+            )
+        return self._made[key]
 
 
 def best_runs(result: StudyResult) -> set[str]:
@@ -224,7 +255,9 @@ def _named(run: RunResult, arm: str) -> RunResult:
     return run if run.arm == arm else RunResult(**{**run.__dict__, "arm": arm})
 
 
-def _run_result(row: Mapping[str, Any], epochs: list[dict[str, Any]], data: PreparedSet, store: Store) -> RunResult:
+def _run_result(
+    row: Mapping[str, Any], epochs: list[dict[str, Any]], data: PreparedSet, store: Store, case_sets: _CaseSets
+) -> RunResult:
     done = row["state"] == State.DONE
     logits = read_logits(store.root, row["run_id"]) if done else None
     return RunResult(
@@ -239,6 +272,7 @@ def _run_result(row: Mapping[str, Any], epochs: list[dict[str, Any]], data: Prep
         logits=logits,
         data=data,
         weights_hash=row["weights_hash"],
+        case_sets=(case_sets.of(data, logits.test_rows), case_sets.of(data, logits.val_rows)) if logits else None,
     )
 
 
@@ -251,6 +285,9 @@ def _metrics(
     return {
         **of_cases,
         **of_val,
+        **curve_metrics(epochs),
+        "gap": of_val["val_accuracy"] - of_cases["accuracy"],
+        "train_gap": last["train_accuracy"] - of_cases["accuracy"],
         "train_loss": last["train_loss"],
         "train_accuracy": last["train_accuracy"],
         "val_loss": last["val_loss"],

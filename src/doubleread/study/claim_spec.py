@@ -1,0 +1,68 @@
+"""What a study file may say as a claim."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from doubleread.recipe.spec import Positive, Spec, Text, expecting, unmet
+
+FIRST_KEYS = ("better", "higher", "lower", "same", "trend", "best", "worst", "arm")
+Number = Annotated[float, Field(strict=True), expecting("a number")]
+
+
+class ClaimSpec(Spec):
+    """One claim of a study file.
+
+    Exactly one of `better`, `higher`, `lower` (with `than`), `same`, `trend`, `best`, `worst` and `arm` (with `above`
+    or `below`). An arm is the label of its level, or, in a grid, `{factor: label, …}`; factors left out there are
+    averaged over, so that `{loss: bce}` is the main effect, and `all` is the mean of every arm. `more_at` and `than_at` ask whether the difference of two
+    arms is larger at one level of another factor than at another one. `on` names the curve of a curve's metric.
+    """
+
+    id: Annotated[
+        str,
+        Field(strict=True, pattern="^[a-z0-9][a-z0-9-]{0,59}$"),
+        expecting("up to 60 small letters, digits and hyphens, such as bce-beats-ce"),
+    ]
+    metric: Text
+    on: (
+        Annotated[
+            Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"],
+            expecting("train_loss, train_accuracy, val_loss or val_accuracy"),
+        ]
+        | None
+    ) = None
+    role: Annotated[Literal["primary", "secondary"], expecting("primary or secondary")] = "primary"
+    margin: Positive | None = None
+    says: Text | None = None
+    better: Any = None
+    higher: Any = None
+    lower: Any = None
+    than: Any = None
+    more_at: dict[str, Any] | None = None
+    than_at: dict[str, Any] | None = None
+    same: Annotated[tuple[Any, Any], expecting("a list of two arms")] | None = None
+    trend: Annotated[Literal["increasing", "decreasing"], expecting("increasing or decreasing")] | None = None
+    factor: Text | None = None
+    best: Any = None
+    worst: Any = None
+    arm: Any = None
+    above: Number | None = None
+    below: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ClaimSpec:
+        kinds = [key for key in FIRST_KEYS if getattr(self, key) is not None]
+        if len(kinds) != 1:
+            raise unmet(f"one of {', '.join(FIRST_KEYS)}, and only one")
+        if (self.than is not None) != (kinds[0] in ("better", "higher", "lower")):
+            raise unmet("than: ARM beside better, higher or lower, and only there")
+        if (self.above is None) + (self.below is None) != (1 if kinds[0] == "arm" else 2):
+            raise unmet("above: NUMBER or below: NUMBER beside arm, and only there")
+        if (self.more_at is None) != (self.than_at is None) or (self.more_at is not None and self.than is None):
+            raise unmet("more_at and than_at together, beside better, higher or lower")
+        if self.factor is not None and self.trend is None:
+            raise unmet("factor beside trend, and only there")
+        return self

@@ -1,0 +1,269 @@
+"""Claims: from what a study file says about its arms to contrasts of arms."""
+
+# T arms
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.metrics import CURVE_METRICS, CURVES, direction, metric_names
+from doubleread.stats import trend_weights
+from doubleread.study.claim_spec import ClaimSpec
+from doubleread.study.levels import label_of
+from doubleread.study.problems import show
+
+Kind = Literal["two arms", "interaction", "equal", "trend", "best", "one arm"]
+ALL = "all"
+"""In place of an arm: the mean of all arms of the experiment."""
+DEFAULT_MARGINS = {"accuracy": 0.02, "auroc": 0.02}
+Weights = dict[str, float]
+Levels = Mapping[str, Mapping[str, str]]
+"""The arms that a claim may be about, name → its levels by factor."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A claim about named arms, as contrasts.
+
+    Each of `contrasts` maps arms to weights; more than one, for “best of all”, all have to hold. `sign` is 1 where a
+    larger value is claimed, −1 for a smaller one. `offset` is the number that one arm is compared with. `first` and
+    `second` are how the two sides are called; `steps` are the differences of adjacent levels of a trend, upwards.
+    """
+
+    id: str
+    role: Literal["primary", "secondary"]
+    experiment: str
+    kind: Kind
+    metric: str
+    margin: float
+    sign: int
+    first: str
+    second: str
+    contrasts: tuple[Weights, ...]
+    rivals: tuple[str, ...] = ()
+    steps: tuple[Weights, ...] = ()
+    offset: float = 0.0
+    says: str | None = None
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm that the claim is about."""
+        return tuple(dict.fromkeys(arm for weights in self.contrasts for arm in weights))
+
+    def canonical(self) -> dict[str, Any]:
+        """Return what a claim says, for its hash: the words that it is told in are left out."""
+        return {key: getattr(self, key) for key in ("role", "kind", "metric", "margin", "sign", "contrasts", "offset")}
+
+
+def resolve_claims(
+    specs: Sequence[ClaimSpec], experiment: str, arms: Levels, margins: Mapping[str, float], place: str
+) -> tuple[Claim, ...]:
+    """Return the claims of one experiment about its arms.
+
+    Raises:
+        UserError: an arm, metric or margin that is not there; a trend over levels that are no numbers above 0.
+    """
+    return tuple(_Resolver(spec, experiment, arms, margins, f"{place}.claims.{spec.id}").claim() for spec in specs)
+
+
+def check_metrics(metrics: Iterable[str], place: str) -> None:
+    """Check that every name is a metric, or that of a curve's metric for all curves.
+
+    Raises:
+        UserError: one is not.
+    """
+    known = [*metric_names(), *CURVE_METRICS]
+    for metric in metrics:
+        if metric not in known:
+            raise UserError(f"{place}.{metric}", f'unknown metric "{metric}"', did_you_mean(metric, known))
+
+
+def refuse_twice(ids: Sequence[str], place: str) -> None:
+    """Stop where two claims of a study have one id.
+
+    Raises:
+        UserError: two have.
+    """
+    for name in ids:
+        if ids.count(name) > 1:
+            raise UserError(f"{place}, claims.{name}", f"two claims are called {name}", "", "give one another id")
+
+
+class _Resolver:
+    """Turns one claim of a file into a `Claim`; `place` names it in errors."""
+
+    def __init__(
+        self, spec: ClaimSpec, experiment: str, arms: Levels, margins: Mapping[str, float], place: str
+    ) -> None:
+        self.spec, self.experiment, self.arms, self.margins, self.place = spec, experiment, arms, margins, place
+        self.metric = self._metric()
+
+    def claim(self) -> Claim:
+        spec = self.spec
+        if spec.same is not None:
+            return self._two("equal", spec.same[0], spec.same[1], 1)
+        if spec.trend is not None:
+            return self._trend()
+        for key, sign in (("best", 1), ("worst", -1)):
+            if (arm := getattr(spec, key)) is not None:
+                return self._best(arm, sign * self._direction(key))
+        if spec.arm is not None:
+            above = spec.above is not None
+            weights = self._mean(spec.arm)
+            offset = spec.above if spec.above is not None else spec.below
+            assert offset is not None, "the schema has one of them"
+            return self._made(
+                "one arm", 1 if above else -1, _called(spec.arm), f"{offset:g}", (weights,), offset=offset
+            )
+        for key in ("better", "higher", "lower"):
+            if (arm := getattr(spec, key)) is not None:
+                sign = self._direction(key) if key == "better" else (1 if key == "higher" else -1)
+                return self._two("two arms", arm, spec.than, sign)
+        raise AssertionError("the schema has one kind")
+
+    def _two(self, kind: Kind, first: Any, second: Any, sign: int) -> Claim:
+        spec = self.spec
+        if spec.more_at is None or spec.than_at is None:
+            weights = _less(self._mean(first), self._mean(second))
+            if not any(weights.values()):
+                raise UserError(self.place, "both sides are the same arms", "", "name two different ones")
+            return self._made(kind, sign, _called(first), _called(second), (weights,))
+        for arm in (first, second):
+            if not isinstance(arm, Mapping):
+                raise UserError(self.place, f"got {show(arm)}", "expected {factor: label} beside more_at")
+        here, there = (
+            _less(self._mean({**first, **at}), self._mean({**second, **at})) for at in (spec.more_at, spec.than_at)
+        )
+        called = f"{_called(first)} − {_called(second)} at "
+        return self._made(
+            "interaction", sign, called + _called(spec.more_at), called + _called(spec.than_at), (_less(here, there),)
+        )
+
+    def _trend(self) -> Claim:
+        factors = list(next(iter(self.arms.values())))
+        factor = self.spec.factor or (factors[0] if len(factors) == 1 else "")
+        if factor not in factors:
+            found = f"no factor {factor}" if factor else "the experiment has several factors"
+            raise UserError(self.place, found, f"expected factor: {' or '.join(factors)}")
+        labels = list(dict.fromkeys(levels[factor] for levels in self.arms.values()))
+        try:
+            levels = {label: float(label) for label in labels}
+            weights_T = trend_weights(list(levels.values()))
+        except ValueError as error:
+            raise UserError(
+                self.place, f"no trend over {', '.join(labels)} ({error})", "expected levels that are numbers above 0"
+            ) from error
+        means = {label: self._mean({factor: label}) for label in labels}
+        weights = _sum([_times(means[label], float(w)) for label, w in zip(labels, weights_T, strict=True)])
+        ordered = sorted(labels, key=lambda label: levels[label])
+        steps = tuple(_less(means[high], means[low]) for low, high in pairwise(ordered))
+        sign = 1 if self.spec.trend == "increasing" else -1
+        return self._made("trend", sign, ordered[-1], ordered[0], (weights,), steps=steps)
+
+    def _best(self, arm: Any, sign: int) -> Claim:
+        mine = self._named(arm)
+        rivals = tuple(name for name in self.arms if name not in mine)
+        if len(mine) != 1 or not rivals:
+            raise UserError(self.place, f"got {show(arm)}", "expected one arm of two or more")
+        contrasts = tuple(_less(self._mean(arm), {rival: 1.0}) for rival in rivals)
+        return self._made(
+            "best", sign, _called(arm), "all others", contrasts, rivals=tuple(_short(rival) for rival in rivals)
+        )
+
+    def _made(
+        self, kind: Kind, sign: int, first: str, second: str, contrasts: tuple[Weights, ...], **more: Any
+    ) -> Claim:
+        return Claim(
+            id=self.spec.id,
+            role=self.spec.role,
+            experiment=self.experiment,
+            kind=kind,
+            metric=self.metric,
+            margin=self._margin(),
+            sign=sign,
+            first=first,
+            second=second,
+            contrasts=contrasts,
+            says=self.spec.says,
+            **more,
+        )
+
+    def _mean(self, arm: Any) -> Weights:
+        names = self._named(arm)
+        return {name: 1 / len(names) for name in names}
+
+    def _named(self, arm: Any) -> list[str]:
+        """Return the arms that a file calls `arm`: one by its label, or all that have the named levels."""
+        if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
+            wanted = {str(factor): label_of(label) for factor, label in arm.items()}
+            names = [name for name, levels in self.arms.items() if wanted.items() <= dict(levels).items()]
+        else:
+            names = [name for name in self.arms if label_of(arm) in (name, _short(name))]
+            names = names or (list(self.arms) if arm == ALL else [])
+        if not names:
+            known = [_short(name) for name in self.arms]
+            raise UserError(self.place, f"no arm {show(arm)}", did_you_mean(_called(arm), known))
+        return names
+
+    def _metric(self) -> str:
+        metric, on = self.spec.metric, self.spec.on
+        if metric in CURVE_METRICS:
+            if on is None:
+                raise UserError(self.place, f"{metric} of no curve", f"expected on: {' or '.join(CURVES)}")
+            return f"{metric}_{on}"
+        if on is not None:
+            raise UserError(self.place, f"on has no effect with {metric}", "", "delete it")
+        if metric not in metric_names():
+            known = [*metric_names(), *CURVE_METRICS]
+            raise UserError(self.place, f'unknown metric "{metric}"', did_you_mean(metric, known))
+        return metric
+
+    def _direction(self, key: str) -> int:
+        if (sign := direction(self.metric)) == 0:
+            instead = "higher or lower" if key == "better" else "two arms with higher or lower"
+            raise UserError(self.place, f"{self.metric} is neither good nor bad", f"expected {instead}, not {key}")
+        return sign
+
+    def _margin(self) -> float:
+        for margin in (self.spec.margin, self.margins.get(self.metric), self.margins.get(self.spec.metric)):
+            if margin is not None:
+                return margin
+        if self.metric in DEFAULT_MARGINS:
+            return DEFAULT_MARGINS[self.metric]
+        raise UserError(
+            self.place,
+            f"no margin for {self.spec.metric}",
+            "expected the smallest difference that matters",
+            f"write margin: {{{self.spec.metric}: NUMBER}} at the top of the file, or margin: NUMBER in the claim",
+        )
+
+
+def _called(arm: Any) -> str:
+    """Return how people call an arm: its label, or the labels of its levels."""
+    if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
+        return ", ".join(f"{factor} {label_of(label)}" for factor, label in arm.items())
+    return "all arms" if arm == ALL else _short(label_of(arm))
+
+
+def _short(name: str) -> str:
+    return name.partition("/")[2] or name
+
+
+def _times(weights: Weights, factor: float) -> Weights:
+    return {arm: factor * weight for arm, weight in weights.items()}
+
+
+def _sum(parts: Sequence[Weights]) -> Weights:
+    total: Weights = {}
+    for part in parts:
+        for arm, weight in part.items():
+            total[arm] = total.get(arm, 0.0) + weight
+    return total
+
+
+def _less(first: Weights, second: Weights) -> Weights:
+    return _sum([first, _times(second, -1.0)])
