@@ -1,7 +1,8 @@
 """doubleread: did that training choice really help?
 
 Trains image classifiers under controlled comparison and reports every arm over several seeds, beside what a report
-claims. `load_study`, `run`, `open_results` and `Results` are the interface; importing this package loads nothing
+claims, and says for each claim whether it holds. `load_study`, `run`, `open_results`, `judge`, `Results` and
+`Judgement` are the interface; importing this package loads nothing
 heavy until one of them is asked for.
 """
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doubleread.api import Results, load_study, open_results, run
+    from doubleread.api import Judgement, Results, judge, load_study, open_results, run
     from doubleread.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["Results", "UserError", "load_study", "open_results", "run"]
+__all__ = ["Judgement", "Results", "UserError", "judge", "load_study", "open_results", "run"]
 
 _HOME = {
+    "Judgement": "doubleread.api",
     "Results": "doubleread.api",
+    "judge": "doubleread.api",
     "UserError": "doubleread.errors",
     "load_study": "doubleread.study",
     "open_results": "doubleread.api",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from doubleread.analysis import StudyResult, analyse, best_runs
+from doubleread.analysis import (
+    ClaimResult,
+    Evidence,
+    StudyResult,
+    analyse,
+    best_runs,
+    judge_claims,
+    read_logits_file,
+)
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import check_target, user_path
 from doubleread.metrics import metric_names
 from doubleread.report import (
     arms_figure,
     arms_table,
+    claims_frame,
+    claims_table,
     curves_figure,
     curves_table,
+    forest_figure,
     logits_table,
     runs_table,
     save_figures,
@@ -28,9 +39,9 @@ from doubleread.report import (
 )
 from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, train_study
 from doubleread.store import Store, open_store, weights_path
-from doubleread.study import BUILT_IN, Study, load_study, study_of
+from doubleread.study import BUILT_IN, Study, load_claims, load_study, study_of, variants_of
 
-__all__ = ["Results", "find_study", "load_study", "open_results", "prune", "run", "train"]
+__all__ = ["Judgement", "Results", "find_study", "judge", "load_study", "open_results", "prune", "run", "train"]
 
 
 def _to_keep(store: Store, study_name: str, runs: set[str], spare_all: bool) -> set[str]:
@@ -72,6 +83,10 @@ class Results:
         """Return a row for each arm and seed: state, health, every metric."""
         return runs_table(self.result)
 
+    def claims(self) -> pd.DataFrame:
+        """Return a row for each claim: estimate, interval, p, verdict, sentence."""
+        return claims_table(self.result)
+
     def curves(self) -> pd.DataFrame:
         """Return a row for each arm, seed and epoch."""
         return curves_table(self.result)
@@ -102,6 +117,10 @@ class Results:
             raise UserError("metric", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
         return arms_figure(self.result, metric)
 
+    def plot_claims(self) -> Figure:
+        """Return every claim's gain with its interval beside the margin; empty without claims."""
+        return forest_figure(self.result.claims)
+
     def save_report(self, path: str | Path) -> Path:
         """Write the report as one HTML file and return its path."""
         check_target(Path(path), "path")
@@ -115,6 +134,34 @@ class Results:
     def save_figures(self, folder: str | Path) -> list[Path]:
         """Write every figure as PNG, SVG and PDF and return the files."""
         return save_figures(self.result, Path(folder))
+
+
+class Judgement:
+    """Claims about anyone's logits, with their verdicts."""
+
+    def __init__(self, results: Sequence[ClaimResult], evidence: Evidence) -> None:
+        self.results = tuple(results)
+        self.evidence = evidence
+
+    def claims(self) -> pd.DataFrame:
+        """Return a row for each claim: estimate, interval, p, verdict, sentence."""
+        return claims_frame(self.results)
+
+    def plot_claims(self) -> Figure:
+        """Return every claim's gain with its interval beside the margin."""
+        return forest_figure(self.results)
+
+
+def judge(logits: str | Path, claims: str | Path) -> Judgement:
+    """Return verdicts on claims about a CSV of logits (arm, seed, case, label, logit; subject and split if known).
+
+    `claims` is a file of claims and margins, a study file, or the name of a built-in study. Nothing is trained.
+
+    Raises:
+        UserError: a file cannot be read, or the claims do not fit the arms.
+    """
+    evidence = read_logits_file(logits)
+    return Judgement(judge_claims(load_claims(claims, evidence.arms), evidence), evidence)
 
 
 def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -142,10 +189,15 @@ def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any]
     return load_study(name, overrides=overrides)
 
 
-def train(study: Study, store: str | Path, *, workers: int | None = None, show: Show) -> Counts:
-    """Prepare and train a study; return how it stands."""
+def train(
+    study: Study, store: str | Path, *, workers: int | None = None, assumptions: bool = False, show: Show
+) -> Counts:
+    """Prepare and train a study, with `assumptions` under every alternative too; return how it stands."""
+    variants = variants_of(study) if assumptions else ()
+    if assumptions and not variants:
+        raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
-        prepared = prepare_study(study, opened.data_folder, show)
+        prepared = prepare_study(study, opened.data_folder, show, variants)
         counts = train_study(prepared, opened, workers=workers, show=show)
         if study.keep_weights == "best" and counts.finished:
             prune(opened, study.name, keep="best", spare_others=True)
@@ -186,12 +238,17 @@ def prune(
 
 
 def run(
-    study: Study | str | Path, *, store: str | Path = "runs", workers: int | None = None, progress: bool = True
+    study: Study | str | Path,
+    *,
+    store: str | Path = "runs",
+    workers: int | None = None,
+    assumptions: bool = False,
+    progress: bool = True,
 ) -> Results:
     """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
 
     `study` may be a study, a file, or a name that the store knows; `workers` is how many runs there are at once,
-    one for each core by default.
+    one for each core by default. With `assumptions`, every alternative of the study's assumptions is trained too.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
@@ -203,9 +260,9 @@ def run(
         study = find_study(study, store)
     if progress:
         with Progress(Console(stderr=True), study.name) as show:
-            counts = train(study, store, workers=workers, show=show)
+            counts = train(study, store, workers=workers, assumptions=assumptions, show=show)
     else:
-        counts = train(study, store, workers=workers, show=Silent())
+        counts = train(study, store, workers=workers, assumptions=assumptions, show=Silent())
     if not counts.finished:
         raise KeyboardInterrupt
     return open_results(study, store=store, counts=counts)

@@ -67,7 +67,7 @@ def drive_here(raw, root, executor):
             for run in prepared.plan.runs
         ]
         store.recover()
-        store.save_plan(study.name, {}, runs, prepared.plan.run_of)
+        store.save_plan(study.name, {}, runs, prepared.plan.run_of, {})
         counts = drive(prepared.plan, prepared.sets, store, executor, keep_weights="all")
         return counts, {row["run_id"]: row for row in store.runs_of(study.name)}
 

@@ -41,7 +41,7 @@ WEIGHTS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
 def planned(root):
     store = open_store(root, write=True)
-    store.save_plan("s", {"file": {}}, [RUN], {("e/a", 0): "r1", ("f/b", 0): "r1"})
+    store.save_plan("s", {"file": {}}, [RUN], {("e/a", 0): "r1", ("f/b", 0): "r1"}, {})
     return store
 
 
@@ -79,7 +79,7 @@ def test_round_trip(tmp_path):
 def test_a_plan_that_is_saved_again_keeps_what_is_done(tmp_path):
     with planned(tmp_path) as store:
         finish(store)
-        store.save_plan("s", {"file": {}}, [RUN, {**RUN, "run_id": "r2"}], {("e/a", 0): "r1", ("e/b", 0): "r2"})
+        store.save_plan("s", {"file": {}}, [RUN, {**RUN, "run_id": "r2"}], {("e/a", 0): "r1", ("e/b", 0): "r2"}, {})
         assert store.states(["r1", "r2"]) == {"r1": State.DONE, "r2": State.PLANNED}
         assert [row["arm"] for row in store.runs_of("s")] == ["e/a", "e/b"]
 

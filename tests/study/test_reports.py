@@ -2,7 +2,8 @@
 
 import pytest
 
-from doubleread.study import BUILT_IN, data_key, load_study, plan_runs
+from doubleread.study import BUILT_IN, data_key, load_study, plan_runs, variants_of
+from doubleread.study.levels import value_at
 
 REPORTED = {
     "report-a": {
@@ -70,18 +71,26 @@ def test_every_row_is_an_experiment_and_equal_recipes_are_trained_once(name):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_assumptions_are_what_the_study_does(name):
     study = load_study(name)
-    tree = {**study.raw["base"], "data": study.raw["data"]}
     for assumption in study.assumptions.values():
-        value = tree
-        for key in assumption.path.split("."):
-            value = value[key]
-        base = {"name": value} if isinstance(value, str) and isinstance(assumption.assumed, dict) else value
-        levels = [arm.recipe.complete() for arm in study.arms]
-        named = assumption.assumed.get("name") if isinstance(assumption.assumed, dict) else None
-        in_an_arm = named is not None and any(named == level[assumption.path]["name"] for level in levels)
-        assert base == assumption.assumed or in_an_arm, assumption.path
+        scope = assumption.experiments or [experiment.name for experiment in study.experiments]
+        values = [value_at(arm, assumption.path) for arm in study.arms if arm.experiment in scope]
+        parts = assumption.assumed.items() if isinstance(assumption.assumed, dict) else None
+        held = [parts <= value.items() if parts else value == assumption.assumed for value in values]
+        assert any(held), assumption.path
         assert assumption.because
         assert assumption.alternatives
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_assumption_can_be_varied(name):
+    study = load_study(name)
+    variants = variants_of(study)
+    tried = {(variant.assumption, str(variant.alternative)) for variant in variants}
+    assert tried == {(key, str(value)) for key, a in study.assumptions.items() for value in a.alternatives}
+    originals = {arm.name: arm for arm in study.arms}
+    for variant in variants:
+        for old, new in variant.arms.items():
+            assert (new.recipe, new.data) != (originals[old].recipe, originals[old].data)
 
 
 def test_one_recipe_with_two_reported_results_is_one_run():

@@ -2,21 +2,42 @@
 
 from doubleread.analysis.claims import ClaimResult, judge_claims
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
-from doubleread.analysis.results import ArmResult, RunResult, Spread, StudyResult, analyse, best_runs, spread_of
+from doubleread.analysis.logits_file import read_logits_file
+from doubleread.analysis.planned import Planned, planned
+from doubleread.analysis.registered import Registration, claims_hash
+from doubleread.analysis.results import (
+    ArmResult,
+    RunResult,
+    Spread,
+    StudyResult,
+    analyse,
+    best_runs,
+    spread_of,
+    stored_evidence,
+)
+from doubleread.analysis.settings import Setting, settings_of
 
 __all__ = [
     "ArmResult",
     "CaseSet",
     "ClaimResult",
     "Evidence",
+    "Planned",
+    "Registration",
     "RunResult",
     "RunScores",
+    "Setting",
     "Spread",
     "StudyResult",
     "Unpaired",
     "analyse",
     "best_runs",
     "case_covariance",
+    "claims_hash",
     "judge_claims",
+    "planned",
+    "read_logits_file",
+    "settings_of",
     "spread_of",
+    "stored_evidence",
 ]

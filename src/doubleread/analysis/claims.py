@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from doubleread.analysis.evidence import Evidence, Unpaired, cases_behind
+from doubleread.metrics import CASE_METRICS
 from doubleread.stats import (
     FEWEST_SEEDS,
     Decision,
@@ -27,6 +28,7 @@ from doubleread.stats import (
     order_shown,
     rates_differ,
     seeds_needed,
+    two_way_interval,
 )
 from doubleread.study import Claim
 
@@ -40,7 +42,7 @@ NOTHING = Estimate(
     hi=math.nan,
     p=math.nan,
 )
-DECIDED = (Verdict.SUPPORTED, Verdict.CONTRADICTED)
+BOOTSTRAP_SEEDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class ClaimResult:
     None where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
     `collapsed` counts collapsed runs by arm, `collapse_p` compares the two sides, `without` is the estimate without
     them. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone` is the p of a trend in every step.
+    `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds on.
     """
 
     claim: Claim
@@ -72,6 +75,15 @@ class ClaimResult:
     collapse_p: float
     without: Estimate | None
     carried_by: int
+    bootstrap: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def rival_arm(self) -> str | None:
+        """The arm that decides a claim of “best of all”, by name."""
+        if self.rival is None:
+            return None
+        weights = self.claim.contrasts[self.claim.rivals.index(self.rival)]
+        return next(arm for arm, weight in weights.items() if weight < 0)
 
     @property
     def gain(self) -> float:
@@ -205,10 +217,34 @@ def _result(
         order_shown=_order_shown(claim, evidence, m.seeds, index),
         monotone=_monotone(claim, evidence, m.seeds),
         collapsed={arm: n for arm in claim.arms if (n := _count_collapsed(evidence, arm))},
-        collapse_p=_collapse_p(claim, evidence),
+        collapse_p=_collapse_p(claim, evidence, index),
         without=sound.estimates[sound.binding(claim)] if sound is not None and len(sound.seeds) > 1 else None,
         carried_by=_carried(m.psi[index], found, claim) if seeds >= FEWEST_SEEDS else 0,
     )
+
+
+def with_bootstrap(result: ClaimResult, evidence: Evidence) -> ClaimResult:
+    """Return a claim's result with the interval of the two-way bootstrap, where there are 20 seeds and test cases."""
+    claim = result.claim
+    if len(result.seeds) < BOOTSTRAP_SEEDS or claim.metric not in CASE_METRICS or math.isnan(result.estimate.lo):
+        return result
+    arms = [arm for arm, weight in _binding_weights(result).items() if weight]
+    runs = [[evidence.runs[arm, seed] for seed in result.seeds] for arm in arms]
+    cases = runs[0][0].test[0]
+    interval = two_way_interval(
+        claim.metric,
+        np.array([[run.test[1] for run in row] for row in runs]),
+        cases.labels_N,
+        cases.subjects_N,
+        np.array([_binding_weights(result)[arm] for arm in arms]),
+        np.random.Generator(np.random.PCG64(0)),
+    )
+    return replace(result, bootstrap=(interval[0] - claim.offset, interval[1] - claim.offset))
+
+
+def _binding_weights(result: ClaimResult) -> dict[str, float]:
+    claim = result.claim
+    return claim.contrasts[claim.rivals.index(result.rival) if result.rival is not None else 0]
 
 
 def _carried(psi_R: np.ndarray, found: Estimate, claim: Claim) -> int:
@@ -242,9 +278,9 @@ def _count_collapsed(evidence: Evidence, arm: str) -> int:
     return sum(evidence.runs[arm, seed].collapsed for seed in evidence.seeds_of(arm))
 
 
-def _collapse_p(claim: Claim, evidence: Evidence) -> float:
-    """Return Fisher's p of equal rates of collapse on the two sides of a claim; NaN where there is no collapse."""
-    weights = claim.contrasts[0]
+def _collapse_p(claim: Claim, evidence: Evidence, index: int) -> float:
+    """Return Fisher's p of equal rates of collapse on the two sides; NaN without collapse or without two sides."""
+    weights = claim.contrasts[index] if claim.kind in ("two arms", "equal", "best") else {}
     sides = [[arm for arm, w in weights.items() if w * sign > 0] for sign in (1, -1)]
     counts = [(sum(_count_collapsed(evidence, a) for a in side), sum(len(evidence.seeds_of(a)) for a in side))
               for side in sides]  # fmt: skip

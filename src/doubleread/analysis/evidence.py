@@ -116,13 +116,18 @@ class Evidence:
         self.unfinished = dict(unfinished or {})
         self._covariances: dict[tuple[str, tuple[str, ...]], tuple[dict[tuple[str, int], int], np.ndarray | None]] = {}
 
+    @property
+    def arms(self) -> list[str]:
+        """The arms that have finished runs, in order."""
+        return list(dict.fromkeys(arm for arm, _ in self.runs))
+
     def seeds_of(self, arm: str) -> list[int]:
         """Return the seeds of an arm's finished runs, in order."""
         return sorted(seed for name, seed in self.runs if name == arm)
 
     def shared_seeds(self, metric: str, arms: Sequence[str]) -> list[int]:
         """Return the seeds for which every arm has a value of the metric."""
-        seeds = set.intersection(*({s for s in self.seeds_of(arm)} for arm in arms))
+        seeds = set.intersection(*(set(self.seeds_of(arm)) for arm in arms))
         return sorted(
             seed
             for seed in seeds

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from doubleread.analysis.claims import ClaimResult, judge_claims
+from doubleread.analysis.claims import ClaimResult, judge_claims, with_bootstrap
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance, cases_behind
+from doubleread.analysis.registered import Registration, registration
+from doubleread.analysis.settings import Setting, judge_settings
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import UserError
 from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
 from doubleread.nouns import State
 from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
-from doubleread.study import Arm, Study, data_key, study_of
+from doubleread.study import MARK, Arm, Study, Variant, data_key, study_of, variants_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,8 @@ class RunResult:
 
     def scores(self) -> RunScores:
         """Return the run as the statistics see it; only a finished one has scores."""
-        assert self.logits is not None and self.case_sets is not None, "a finished run has logits"
+        assert self.logits is not None, "a finished run has logits"
+        assert self.case_sets is not None, "and their cases"
         logits = self.logits
         return RunScores(
             arm=self.arm,
@@ -122,12 +125,18 @@ class ArmResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """A study as far as it has been trained."""
+    """A study as far as it has been trained.
+
+    `varied` maps the names of variants' arms to their runs, where alternatives of assumptions were trained too.
+    """
 
     study: Study
     arms: tuple[ArmResult, ...]
     data: tuple[PreparedSet, ...]
     environments: tuple[dict[str, Any], ...]
+    variants: tuple[Variant, ...]
+    varied: dict[str, tuple[RunResult, ...]]
+    registration: Registration | None
 
     def of(self, arm: str) -> ArmResult:
         """Return the result of the arm of that name."""
@@ -142,7 +151,14 @@ class StudyResult:
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
         """The study's claims with their verdicts."""
-        return tuple(judge_claims(self.study.claims, self.evidence))
+        judged = judge_claims(self.study.claims, self.evidence)
+        return tuple(with_bootstrap(result, self.evidence) for result in judged)
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """The claims under every alternative of the assumptions that has been trained."""
+        done = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.varied.items()}
+        return judge_settings(self.study.claims, self.evidence, self.variants, done) if done else ()
 
     def counts(self) -> dict[str, int]:
         """Return how many different runs there are in each state, and in all as `planned`."""
@@ -172,30 +188,68 @@ def analyse(study: Study, store: Store) -> StudyResult:
     if document is not None:
         _refuse_changed(study, study_of(document), rows)
     wanted = [(arm, [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]) for arm in study.arms]
-    ids = list({row["run_id"] for _, found in wanted for row in found})
-    if not ids:
+    if not any(found for _, found in wanted):
         raise UserError(
             f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
         )
-    epochs = store.epochs_of(ids)
+    variants = variants_of(study) if any(MARK in name for name, _ in rows) else ()
+    varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
+    every = [row for _, found in [*wanted, *varied] for row in found]
     # a set may be shared by studies that asked for it otherwise: what is said about it is what this study knows
     facts = (document or {}).get("data", {})
-    prepared = {key: _prepared(store, key, facts) for key in _data_hashes(wanted)}
-    results: dict[str, RunResult] = {}
-    case_sets = _CaseSets()
-    arms = []
-    for arm, found in wanted:
-        for row in found:
-            run_id = row["run_id"]
-            if run_id not in results:
-                results[run_id] = _run_result(row, epochs[run_id], prepared[row["data_hash"]], store, case_sets)
-        arms.append(ArmResult(arm=arm, runs=tuple(_named(results[row["run_id"]], arm.name) for row in found)))
+    read = _Reader(store, [row["run_id"] for row in every], facts)
+    arms = tuple(ArmResult(arm=arm, runs=read.runs(arm, found)) for arm, found in wanted)
     return StudyResult(
         study=study,
-        arms=tuple(arms),
-        data=tuple(prepared.values()),
-        environments=tuple(store.environments(ids)),
+        arms=arms,
+        data=tuple({run.data.data_hash: run.data for arm in arms for run in arm.runs}.values()),
+        environments=tuple(store.environments(list({row["run_id"]: None for row in every}))),
+        variants=variants,
+        varied={arm.name: read.runs(arm, found) for arm, found in varied if found},
+        registration=registration(store.registered_claims(study.name), study.claims),
     )
+
+
+def stored_evidence(study: Study, run_of: Mapping[tuple[str, int], str], store: Store) -> Evidence:
+    """Return the finished runs that a store already has of a plan, whatever study they were trained for."""
+    rows = store.rows_of(set(run_of.values()))
+    read = _Reader(store, list(rows), {})
+    found = []
+    for arm in study.arms:
+        mine = [rows[run_of[arm.name, seed]] for seed in study.seeds if run_of[arm.name, seed] in rows]
+        done = [row for row in mine if row["state"] == State.DONE]
+        found += [run.scores() for run in read.runs(arm, [{**row, "arm": arm.name} for row in done])]
+    return Evidence(found)
+
+
+class _Reader:
+    """Reads runs out of a store, each once, with what they share."""
+
+    def __init__(self, store: Store, run_ids: Sequence[str], facts: Mapping[str, Any]) -> None:
+        self.store, self.facts = store, facts
+        self.epochs = store.epochs_of(list(dict.fromkeys(run_ids)))
+        self.case_sets = _CaseSets()
+        self.results: dict[str, RunResult] = {}
+        self.prepared: dict[str, PreparedSet] = {}
+
+    def runs(self, arm: Arm, rows: Sequence[Mapping[str, Any]]) -> tuple[RunResult, ...]:
+        """Return the runs of one arm."""
+        return tuple(_named(self._run(row), arm.name) for row in rows)
+
+    def _run(self, row: Mapping[str, Any]) -> RunResult:
+        run_id, key = row["run_id"], row["data_hash"]
+        if key not in self.prepared:
+            self.prepared[key] = _prepared(self.store, key, self.facts)
+        if run_id not in self.results:
+            self.results[run_id] = _run_result(row, self.epochs[run_id], self.prepared[key], self.store, self.case_sets)
+        return self.results[run_id]
+
+
+def _as_trained(arm: Arm, study: Study, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows of a variant's arm that were trained with the recipe that it has today."""
+    asked = {"recipe": arm.recipe.canonical(), "intensity": arm.data.intensity}
+    found = [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]
+    return [row for row in found if asked.items() <= json.loads(row["identity"]).items()]
 
 
 def _prepared(store: Store, key: str, facts: Mapping[str, Any]) -> PreparedSet:
@@ -245,10 +299,6 @@ def best_runs(result: StudyResult) -> set[str]:
     """Return the run of each arm with the highest validation AUROC; of equal ones, that with the lowest seed."""
     ranked = [max(arm.done, key=lambda run: (run.metrics["val_auroc"], -run.seed)) for arm in result.arms if arm.done]
     return {run.run_id for run in ranked}
-
-
-def _data_hashes(wanted: list[tuple[Arm, list[dict[str, Any]]]]) -> list[str]:
-    return list(dict.fromkeys(row["data_hash"] for _, rows in wanted for row in rows))
 
 
 def _named(run: RunResult, arm: str) -> RunResult:

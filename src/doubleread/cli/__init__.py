@@ -36,6 +36,9 @@ SeedsOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Runs at once; one for each core by default.")
 ]
+AssumptionsOption = Annotated[
+    bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -76,6 +79,7 @@ def run(
     data: DataOption = None,
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
+    assumptions: AssumptionsOption = False,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -83,7 +87,7 @@ def run(
     """Train what the store does not have yet of a study."""
     from doubleread.cli.train import run_command
 
-    run_command(study, data, seeds, workers, store, settings, as_json)
+    run_command(study, data, seeds, workers, assumptions, store, settings, as_json)
 
 
 @app.command()
@@ -92,6 +96,7 @@ def check(
     data: DataOption = None,
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
+    assumptions: AssumptionsOption = False,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -99,7 +104,7 @@ def check(
     """Read every image, look for leaks between splits, and print the plan; nothing is trained."""
     from doubleread.cli.check import check_command
 
-    check_command(study, data, seeds, workers, store, settings, as_json)
+    check_command(study, data, seeds, workers, assumptions, store, settings, as_json)
 
 
 @app.command()
@@ -130,6 +135,34 @@ def report(
     from doubleread.cli.report import report_command
 
     report_command(study, seeds, store, html, figures, tables, as_json)
+
+
+@app.command()
+def single(
+    reported: Annotated[
+        list[str], typer.Argument(metavar="RIGHT/IMAGES…", help="Such as 291/400 278/400, or 72.75%/400.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """What one run each can show: intervals and paired tests from reported accuracies, with no training."""
+    from doubleread.cli.single import single_command
+
+    single_command(reported, as_json)
+
+
+@app.command()
+def judge(
+    logits: Annotated[
+        str,
+        typer.Argument(metavar="LOGITS.csv", help="Columns arm, seed, case, label, logit; subject, split if known."),
+    ],
+    claims: Annotated[str, typer.Option("--claims", metavar="FILE", help="A file of claims, or a study file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Verdicts from anyone's logits, with no training."""
+    from doubleread.cli.judge import judge_command
+
+    judge_command(logits, claims, as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The tables of a study on the terminal."""
+"""A study on the terminal: verdicts and tables."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from rich.table import Table
 from rich.text import Text
 
 from doubleread.analysis import StudyResult
+from doubleread.cli.verdicts import print_claims, print_registration
 from doubleread.report import words
 from doubleread.report.tables import reported_of
 
 WIDE = 128
 """Columns of a terminal at which the tables show every test metric."""
+
+
+def print_result(console: Console, result: StudyResult) -> None:
+    """Print a study's verdicts, then its arms."""
+    if result.claims:
+        print_registration(console, result.registration)
+        print_claims(console, result.claims, result.settings)
+    print_arms(console, result)
 
 
 def print_arms(console: Console, result: StudyResult) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
+from doubleread.analysis import Evidence, Planned, planned, stored_evidence
 from doubleread.api import find_study
 from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.dataset import PreparedSet
 from doubleread.errors import UserError
 from doubleread.nouns import State
+from doubleread.report.sentences import amount
 from doubleread.report.words import recipe_text
 from doubleread.runner import Prepared, Progress, default_workers, in_words, prepare_study
+from doubleread.stats import FEWEST_SEEDS
 from doubleread.store import DATABASE, open_store
-from doubleread.study import Arm, PlannedRun, Study
+from doubleread.study import Arm, PlannedRun, Study, variants_of
 from doubleread.training import Cost, measure
 
 
@@ -29,6 +33,7 @@ def check_command(
     data: str | None,
     seeds: int | None,
     workers: int | None,
+    assumptions: bool,
     store: Path,
     settings: list[str],
     as_json: bool,
@@ -36,12 +41,15 @@ def check_command(
     """Print what `run` would do."""
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
-        prepared = prepare_study(study, cache, show)
+        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else ())
         plan = _plan(study, prepared, _stored(store, prepared), workers or default_workers(prepared.plan))
+        claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
-        print_json(plan)
+        print_json({**plan, "claims": [_claim(claim) for claim in claims]})
     else:
         _print(study, prepared, plan)
+        if claims:
+            _print_claims(study, claims)
 
 
 @contextmanager
@@ -59,6 +67,50 @@ def _stored(store: Path, prepared: Prepared) -> dict[str, State]:
         return {}
     with open_store(store) as opened:
         return opened.states([run.run_id for run in prepared.plan.runs])
+
+
+def _evidence(study: Study, prepared: Prepared, store: Path) -> Evidence | None:
+    """Return the planned runs that the store already has."""
+    if not (store / DATABASE).is_file():
+        return None
+    with open_store(store) as opened:
+        return stored_evidence(study, prepared.plan.run_of, opened)
+
+
+def _test_cases(prepared: Prepared) -> int:
+    return min(len(data.rows("test")) for data in prepared.sets.values())
+
+
+def _claim(found: Planned) -> dict[str, Any]:
+    claim = found.claim
+    return {
+        "id": claim.id,
+        "role": claim.role,
+        "metric": claim.metric,
+        "margin": claim.margin,
+        "mdd": None if math.isnan(found.mdd) else found.mdd,
+        "at_least": found.at_least,
+        "source": found.source,
+        "seeds_needed": found.seeds_needed,
+    }
+
+
+def _print_claims(study: Study, claims: Sequence[Planned]) -> None:
+    table = Table(title="Smallest detectable differences (80 % power, corrected for the number of claims)",
+                  title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))  # fmt: skip
+    for name in ("claim", "margin", "detectable", "seeds for the margin", "from"):
+        table.add_column(name, justify="left" if name in ("claim", "from") else "right")
+    for found in claims:
+        metric = found.claim.metric
+        mdd = "–" if math.isnan(found.mdd) else f"{'≥ ' if found.at_least else ''}{amount(metric, found.mdd)}"
+        needed = "–" if math.isnan(found.mdd) else f"{found.seeds_needed:,}" if found.seeds_needed else "more images"
+        table.add_row(Text(found.claim.id), amount(metric, found.claim.margin), mdd, needed, found.source)
+    out().print()
+    out().print(table)
+    if len(study.seeds) < FEWEST_SEEDS:
+        out().print(f"{len(study.seeds)} seeds are too few for a verdict: it takes {FEWEST_SEEDS}")
+    if any(math.isnan(found.mdd) for found in claims):
+        out().print("nothing known: give prior: {METRIC: {seed_sd: NUMBER}} in the study, or train two seeds first")
 
 
 def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: int) -> dict[str, Any]:

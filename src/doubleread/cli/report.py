@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from doubleread.api import find_study, open_results
-from doubleread.cli.arms import print_arms
+from doubleread.cli.arms import print_result
 from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.files import check_folder, check_target
-from doubleread.report import arms_json, save_figures, words, write_page, write_tables
+from doubleread.report import arms_json, claims_json, save_figures, words, write_page, write_tables
 
 
 def report_command(
@@ -20,7 +20,7 @@ def report_command(
     tables: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the tables of a study; write what is asked for."""
+    """Print the verdicts and tables of a study; write what is asked for."""
     if html is not None:
         check_target(html, "--html")
     for option, folder in (("--figures", figures), ("--tables", tables)):
@@ -36,9 +36,10 @@ def report_command(
     if tables is not None:
         written += write_tables(result, tables)
     if as_json:
-        print_json({"study": result.study.name, "arms": arms_json(result)})
+        claims = claims_json(result.claims, result.settings)
+        print_json({"study": result.study.name, "arms": arms_json(result), "claims": claims})
         return
-    print_arms(out(), result)
+    print_result(out(), result)
     out().print(words.INTENDED_USE)
     for path in written:
         err().print(f"wrote {path}", markup=False, soft_wrap=True)

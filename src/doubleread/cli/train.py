@@ -7,7 +7,7 @@ from typing import Any
 
 from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results, train
-from doubleread.cli.arms import print_arms
+from doubleread.cli.arms import print_result
 from doubleread.cli.show import err, out, overrides, print_json
 from doubleread.errors import UserError, WorkFailed
 from doubleread.files import check_target
@@ -23,17 +23,18 @@ def run_command(
     data: str | None,
     seeds: int | None,
     workers: int | None,
+    assumptions: bool,
     store: Path,
     settings: list[str],
     as_json: bool,
 ) -> None:
-    """Train a study, print its tables."""
+    """Train a study, print its verdicts and tables."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers)
+    counts = _train(study, store, workers, assumptions)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
-        print_arms(out(), open_results(study, store=store).result)
+        print_result(out(), open_results(study, store=store).result)
         out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
     _end(counts)
 
@@ -77,15 +78,15 @@ def reproduce_command(
     else:
         for result, counts in zip(results, every, strict=True):
             out().print(f"{result.study.name}: {_counted(counts)}\n", markup=False)
-            print_arms(out(), result)
+            print_result(out(), result)
         out().print(f"{words.INTENDED_USE}\nreport: {page}", markup=False)
     for counts in every:
         _end(counts)
 
 
-def _train(study: Study, store: Path, workers: int | None) -> Counts:
+def _train(study: Study, store: Path, workers: int | None, assumptions: bool = False) -> Counts:
     with Progress(err(), study.name) as show:
-        return train(study, store, workers=workers, show=show)
+        return train(study, store, workers=workers, assumptions=assumptions, show=show)
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:

@@ -14,12 +14,13 @@ from doubleread.metrics.cases import (
     sensitivity,
     specificity,
 )
-from doubleread.metrics.curves import CURVE_METRICS, CURVES, curve_metrics
+from doubleread.metrics.curves import CURVE_DEFINITIONS, CURVE_METRICS, CURVES, curve_metrics
 from doubleread.metrics.weighted import WEIGHTED
 
 __all__ = [
     "CASE_METRICS",
     "CURVES",
+    "CURVE_DEFINITIONS",
     "CURVE_METRICS",
     "GAP_METRICS",
     "RUN_METRICS",

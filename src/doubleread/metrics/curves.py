@@ -75,6 +75,18 @@ CURVE_METRICS: dict[str, Callable[[np.ndarray, int], float]] = {
 """Metrics of a curve, by name; `roughness_train_loss` is the roughness of the training loss."""
 
 
+CURVE_DEFINITIONS: dict[str, str] = {
+    "roughness": "√(mean of squared second differences / 6): the standard deviation of a curve about a course that is"
+    " straight over three epochs",
+    "peak_epoch": "the epoch of a curve's best value, the first of equals",
+    "change_after_peak": "a curve's last value less its best",
+    "change": "a curve's last value less its first",
+    "steadiness": "the share of a curve's whole movement that is improvement: 1 only improves, 0.5 gets nowhere",
+    "epochs_to_converge": "the first epoch with 90 % of the improvement from a curve's first value to its best",
+}
+"""What each metric of a curve is, in a line."""
+
+
 def curve_metrics(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return every curve metric of every curve of a run, from its epochs in order."""
     found = {}

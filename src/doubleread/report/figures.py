@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from doubleread.analysis import ArmResult, StudyResult
 from doubleread.files import write_bytes
 from doubleread.report import words
+from doubleread.report.forest import forest_figure
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
 
@@ -92,6 +93,8 @@ def save_figures(result: StudyResult, folder: Path) -> list[Path]:
     """Write the figures of a study as PNG, SVG and PDF; return the files."""
     figures = {f"curves-{e.name}": curves_figure(result, e) for e in result.study.experiments}
     figures["arms-accuracy"] = arms_figure(result)
+    if result.claims:
+        figures["claims"] = forest_figure(result.claims)
     written = []
     for name, figure in figures.items():
         for kind in FORMATS:

@@ -13,13 +13,23 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from doubleread.analysis import ArmResult, StudyResult
+from doubleread.analysis import ArmResult, ClaimResult, StudyResult
 from doubleread.dataset import PreparedSet
 from doubleread.files import write_text
-from doubleread.metrics import RUN_METRICS
+from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
 from doubleread.nouns import SPLITS
 from doubleread.report import words
+from doubleread.report.claims import (
+    bootstrap_text,
+    claim_statement,
+    claim_title,
+    estimate_text,
+    settings_text,
+    verdict_counts,
+)
 from doubleread.report.figures import arms_figure, curves_figure, rendered
+from doubleread.report.forest import forest_figure
+from doubleread.report.sentences import amount, notes, sentence
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
 
@@ -50,7 +60,7 @@ def page(results: Sequence[StudyResult]) -> str:
         studies=[_study(result) for result in results],
         data=[_data(data) for data in sets.values()],
         environments=_environments(results),
-        run_metrics=RUN_METRICS,
+        definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
         labels=words.LABELS,
     )
 
@@ -63,6 +73,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "source_note": study.source_note,
         "counts": result.counts(),
         "seeds": ", ".join(str(seed) for seed in study.seeds),
+        "claims": _claims(result),
         "overview": _figure(arms_figure(result)),
         "experiments": [_experiment(result, experiment) for experiment in study.experiments],
         "assumptions": [
@@ -77,6 +88,49 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "overrides": {key: _override(key, value) for key, value in study.overrides.items()},
         "contradictions": study.contradictions,
         "lost": [run for arm in result.arms for run in arm.runs if run.reason],
+    }
+
+
+def _claims(result: StudyResult) -> dict[str, Any]:
+    families = []
+    for role, title in (("primary", "Claims"), ("secondary", "Secondary claims")):
+        mine = [claim for claim in result.claims if claim.claim.role == role]
+        if mine:
+            families.append(
+                {
+                    "role": role,
+                    "title": title,
+                    "count": len(mine),
+                    "cards": [_card(result, claim) for claim in mine],
+                    "forest": _figure(forest_figure(mine)),
+                }
+            )
+    return {
+        "families": families,
+        "counts": {verdict: n for verdict, n in verdict_counts(result.claims).items() if n},
+        "registration": result.registration,
+        "varied": len(result.settings),
+        "seeds": len(result.study.seeds),
+    }
+
+
+def _card(result: StudyResult, claim: ClaimResult) -> dict[str, Any]:
+    return {
+        "id": claim.claim.id,
+        "title": claim_title(claim),
+        "statement": claim_statement(claim),
+        "verdict": claim.verdict.value,
+        "qualifier": claim.decision.qualifier,
+        "sentence": sentence(claim),
+        "notes": notes(claim),
+        "settings": settings_text(claim, result.settings),
+        "estimate": estimate_text(claim),
+        "bootstrap": bootstrap_text(claim),
+        "margin": amount(claim.claim.metric, claim.claim.margin),
+        "p": words.p_text(claim.decision.p),
+        "p_holm": words.p_text(claim.decision.p_holm),
+        "mdd": amount(claim.claim.metric, claim.mdd) if claim.mdd == claim.mdd else "–",
+        "seeds": len(claim.seeds),
     }
 
 

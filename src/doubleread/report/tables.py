@@ -13,6 +13,7 @@ import pandas as pd
 from doubleread.analysis import ArmResult, StudyResult
 from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
+from doubleread.report.claims import claims_frame
 from doubleread.store import EPOCH_FIELDS
 
 INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
@@ -147,6 +148,11 @@ def data_table(result: StudyResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data", "split", "class", "cases", "subjects"])
 
 
+def claims_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each claim: estimate, interval, p, verdict, sentence; see `report.claims.COLUMNS`."""
+    return claims_frame(result.claims, result.settings)
+
+
 def assumptions_table(result: StudyResult) -> pd.DataFrame:
     """Return one row for each assumption: setting, assumed, alternatives as JSON, because."""
     rows = [
@@ -169,6 +175,7 @@ def contradictions_table(result: StudyResult) -> pd.DataFrame:
 
 TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
     "arms": arms_table,
+    "claims": claims_table,
     "runs": runs_table,
     "curves": curves_table,
     "logits": logits_table,

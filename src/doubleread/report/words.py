@@ -44,7 +44,7 @@ _CURVE_METRICS = {
     "change_after_peak": "change of {} after its best",
     "change": "change of {} from first to last epoch",
     "steadiness": "steadiness of {}",
-    "epochs_to_converge": "epochs to converge, {}",
+    "epochs_to_converge": "number of epochs until {} converges",
 }
 LABELS = {
     **{metric: f"test {name}" for metric, name in _NAMES.items()},
@@ -88,6 +88,13 @@ def value_text(metric: str, value: float) -> str:
     if metric == "seconds":
         return f"{value:.1f}"
     return f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as papers write it."""
+    if math.isnan(p):
+        return "–"
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def column_name(metric: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from doubleread.recipe.data import DataSpec
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.progress import Show
 from doubleread.store import Store
-from doubleread.study import Plan, PlannedRun, Study, data_key, document_of, plan_runs
+from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
 
 # torch imports its compiler at the first optimizer step, 1.6 s of every run unless the server has it already
 PRELOAD = ("torch._dynamo", "doubleread.runner.task")
@@ -30,15 +31,18 @@ class Prepared:
     plan: Plan
 
 
-def prepare_study(study: Study, cache: Path, show: Show) -> Prepared:
+def prepare_study(study: Study, cache: Path, show: Show, variants: Sequence[Variant] = ()) -> Prepared:
     """Prepare every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
+
+    `variants` are alternatives of its assumptions that are to be trained as well.
 
     Raises:
         UserError: the images do not fit the study; see `dataset.prepare`.
     """
     sets: dict[str, PreparedSet] = {}
     hash_of: dict[str, str] = {}
-    wanted: dict[str, DataSpec] = {data_key(arm.data): arm.data for arm in study.arms}
+    arms = [*study.arms, *(arm for variant in variants for arm in variant.arms.values())]
+    wanted: dict[str, DataSpec] = {data_key(arm.data): arm.data for arm in arms}
     for key, data in wanted.items():
         place = "data.source (--data)" if "data.source" in study.overrides else f"{study.place}, data.source"
         prepared = prepare(open_source(data.source, kind=data.kind, place=place), data, cache, show.reading)
@@ -47,7 +51,7 @@ def prepare_study(study: Study, cache: Path, show: Show) -> Prepared:
             show.remark(remark)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash
-    return Prepared(sets=sets, plan=plan_runs(study, hash_of))
+    return Prepared(sets=sets, plan=plan_runs(study, hash_of, variants))
 
 
 def _check_every_seed(data: PreparedSet, study: Study) -> None:
@@ -72,7 +76,11 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
     facts = {key: data.meta for key, data in prepared.sets.items()}
     _refuse_other_file(plan.study, store)
     store.save_plan(
-        plan.study.name, {**document_of(plan.study), "data": facts}, [_row(run) for run in plan.runs], plan.run_of
+        plan.study.name,
+        {**document_of(plan.study), "data": facts},
+        [_row(run) for run in plan.runs],
+        plan.run_of,
+        {claim.id: claim.canonical() for claim in plan.study.claims},
     )
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
     with LocalExecutor(workers or default_workers(plan), PRELOAD) as executor:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import fisher_exact, rankdata
@@ -62,4 +63,5 @@ def carried_by(psi_R: np.ndarray) -> int:
 
 def rates_differ(count_a: int, of_a: int, count_b: int, of_b: int) -> float:
     """Return the two-sided p of Fisher's exact test that two rates (of collapse, of divergence) are equal."""
-    return float(fisher_exact([[count_a, of_a - count_a], [count_b, of_b - count_b]]).pvalue)
+    result: Any = fisher_exact([[count_a, of_a - count_a], [count_b, of_b - count_b]])
+    return float(result.pvalue)

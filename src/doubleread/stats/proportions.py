@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from scipy.stats import binomtest, norm
 from statsmodels.stats.contingency_tables import mcnemar
@@ -20,7 +21,8 @@ def mcnemar_exact(table: tuple[tuple[int, int], tuple[int, int]]) -> float:
     """Return the two-sided p of McNemar's exact test; `table` is [[both right, only A], [only B, both wrong]]."""
     if table[0][1] + table[1][0] == 0:
         return 1.0
-    return float(mcnemar(table, exact=True).pvalue)
+    result: Any = mcnemar(table, exact=True)
+    return float(result.pvalue)
 
 
 def unpaired_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:

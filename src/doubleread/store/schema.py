@@ -56,7 +56,18 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX runs_by_state ON runs (state);
     """,
+    """
+    CREATE TABLE claims (
+        study TEXT PRIMARY KEY REFERENCES studies (name),
+        hash TEXT NOT NULL,
+        document TEXT NOT NULL,      -- JSON: what each claim said, margins too, when the study was first run
+        registered TEXT NOT NULL,
+        done_before INTEGER NOT NULL -- runs of the study that had finished by then
+    ) STRICT;
+    """,
 )
+CLAIMS_SINCE = 2
+"""The version since which a store keeps claims."""
 VERSION = len(MIGRATIONS)
 
 

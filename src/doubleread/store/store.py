@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from doubleread.errors import UserError
 from doubleread.files import canonical_json, hash_of, user_path
 from doubleread.nouns import State
 from doubleread.store import artifacts
-from doubleread.store.schema import VERSION, migrate, version_of
+from doubleread.store.schema import CLAIMS_SINCE, VERSION, migrate, version_of
+from doubleread.study import MARK
 
 DATABASE = "store.sqlite"
 EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
@@ -67,10 +68,12 @@ class Store:
         document: Mapping[str, Any],
         runs: Iterable[Mapping[str, Any]],
         uses: Mapping[tuple[str, int], str],
+        claims: Mapping[str, Any],
     ) -> None:
         """Keep a study's document and its plan; runs that are there already stay as they are.
 
-        Each of `runs` has run_id, identity, recipe, seed and data_hash; `uses` maps (arm, seed) to the run.
+        Each of `runs` has run_id, identity, recipe, seed and data_hash; `uses` maps (arm, seed) to the run. `claims`
+        maps ids to what is claimed; it is kept at the study's first run and never overwritten.
         """
         with self._transaction() as db:
             db.execute(
@@ -86,9 +89,16 @@ class Store:
                     for r in runs
                 ],
             )
-            db.execute("DELETE FROM uses WHERE study = ?", (study,))
+            # without variants in the plan, those of an earlier run stay: they are still trained
+            varied = any(MARK in arm for arm, _ in uses)
+            db.execute("DELETE FROM uses WHERE study = ? AND (? OR instr(arm, ?) = 0)", (study, varied, MARK))
             db.executemany(
                 "INSERT INTO uses VALUES (?, ?, ?, ?)", [(study, arm, seed, run) for (arm, seed), run in uses.items()]
+            )
+            db.execute(
+                "INSERT OR IGNORE INTO claims SELECT ?, ?, ?, ?, count(DISTINCT run_id) FROM uses JOIN runs USING"
+                " (run_id) WHERE study = ? AND state = 'done'",
+                (study, hash_of(dict(claims)), canonical_json(dict(claims)), now(), study),
             )
 
     def studies(self) -> list[dict[str, Any]]:
@@ -99,6 +109,16 @@ class Store:
         """Return the document that was kept with a study, or None."""
         rows = self._rows("SELECT document FROM studies WHERE name = ?", study)
         return json.loads(rows[0]["document"]) if rows else None
+
+    def registered_claims(self, study: str) -> dict[str, Any] | None:
+        """Return a study's claims as they were at its first run: hash, document, registered, done_before.
+
+        None where the store knows none: it has not run the study, or it was made before claims were kept.
+        """
+        if version_of(self._db) < CLAIMS_SINCE:
+            return None
+        rows = self._rows("SELECT hash, document, registered, done_before FROM claims WHERE study = ?", study)
+        return {**rows[0], "document": json.loads(rows[0]["document"])} if rows else None
 
     # --- runs
 
@@ -116,6 +136,11 @@ class Store:
             study,
         )
         return [{**row, "recipe": json.loads(row["recipe"])} for row in rows]
+
+    def rows_of(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the rows of those of `run_ids` that the store has, by run; the recipe is read."""
+        rows = self._rows("SELECT * FROM runs")
+        return {row["run_id"]: {**row, "recipe": json.loads(row["recipe"])} for row in rows if row["run_id"] in run_ids}
 
     def epochs_of(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the epochs of each run, in order."""

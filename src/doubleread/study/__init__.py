@@ -2,6 +2,7 @@
 
 from doubleread.study.claim_spec import ClaimSpec
 from doubleread.study.claims import Claim, resolve_claims
+from doubleread.study.claims_file import load_claims
 from doubleread.study.levels import Arm, label_of
 from doubleread.study.parse import (
     BUILT_IN,
@@ -16,9 +17,11 @@ from doubleread.study.parse import (
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
+from doubleread.study.variants import MARK, Variant, variants_of
 
 __all__ = [
     "BUILT_IN",
+    "MARK",
     "NUMBER",
     "Arm",
     "Assumption",
@@ -31,14 +34,17 @@ __all__ = [
     "Prior",
     "Reported",
     "Study",
+    "Variant",
     "built_in_raw",
     "data_key",
     "document_of",
     "label_of",
+    "load_claims",
     "load_study",
     "parse_overrides",
     "parse_study",
     "plan_runs",
     "resolve_claims",
     "study_of",
+    "variants_of",
 ]

@@ -17,8 +17,9 @@ class ClaimSpec(Spec):
 
     Exactly one of `better`, `higher`, `lower` (with `than`), `same`, `trend`, `best`, `worst` and `arm` (with `above`
     or `below`). An arm is the label of its level, or, in a grid, `{factor: label, …}`; factors left out there are
-    averaged over, so that `{loss: bce}` is the main effect, and `all` is the mean of every arm. `more_at` and `than_at` ask whether the difference of two
-    arms is larger at one level of another factor than at another one. `on` names the curve of a curve's metric.
+    averaged over, so that `{loss: bce}` is the main effect, and `all` is the mean of every arm. With `more_at` and
+    `than_at` the claim is that the difference is larger at one level of another factor than at another one. `on`
+    names the curve of a curve's metric, `says` what was claimed, in words.
     """
 
     id: Annotated[

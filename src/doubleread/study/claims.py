@@ -31,7 +31,8 @@ class Claim:
 
     Each of `contrasts` maps arms to weights; more than one, for “best of all”, all have to hold. `sign` is 1 where a
     larger value is claimed, −1 for a smaller one. `offset` is the number that one arm is compared with. `first` and
-    `second` are how the two sides are called; `steps` are the differences of adjacent levels of a trend, upwards.
+    `second` are how the two sides are called, `better_arm` and `than_arm` the arms' names where a side is one arm; of
+    a trend they are the highest and the lowest level. `steps` are the differences of adjacent levels, upwards.
     """
 
     id: str
@@ -43,6 +44,8 @@ class Claim:
     sign: int
     first: str
     second: str
+    better_arm: str
+    than_arm: str | None
     contrasts: tuple[Weights, ...]
     rivals: tuple[str, ...] = ()
     steps: tuple[Weights, ...] = ()
@@ -116,9 +119,7 @@ class _Resolver:
             weights = self._mean(spec.arm)
             offset = spec.above if spec.above is not None else spec.below
             assert offset is not None, "the schema has one of them"
-            return self._made(
-                "one arm", 1 if above else -1, _called(spec.arm), f"{offset:g}", (weights,), offset=offset
-            )
+            return self._made("one arm", 1 if above else -1, spec.arm, f"{offset:g}", (weights,), offset=offset)
         for key in ("better", "higher", "lower"):
             if (arm := getattr(spec, key)) is not None:
                 sign = self._direction(key) if key == "better" else (1 if key == "higher" else -1)
@@ -131,16 +132,20 @@ class _Resolver:
             weights = _less(self._mean(first), self._mean(second))
             if not any(weights.values()):
                 raise UserError(self.place, "both sides are the same arms", "", "name two different ones")
-            return self._made(kind, sign, _called(first), _called(second), (weights,))
+            return self._made(kind, sign, first, second, (weights,))
         for arm in (first, second):
             if not isinstance(arm, Mapping):
                 raise UserError(self.place, f"got {show(arm)}", "expected {factor: label} beside more_at")
         here, there = (
             _less(self._mean({**first, **at}), self._mean({**second, **at})) for at in (spec.more_at, spec.than_at)
         )
-        called = f"{_called(first)} − {_called(second)} at "
+        called = f"{self._called(first)} − {self._called(second)} at "
         return self._made(
-            "interaction", sign, called + _called(spec.more_at), called + _called(spec.than_at), (_less(here, there),)
+            "interaction",
+            sign,
+            called + self._called(spec.more_at),
+            called + self._called(spec.than_at),
+            (_less(here, there),),
         )
 
     def _trend(self) -> Claim:
@@ -162,7 +167,8 @@ class _Resolver:
         ordered = sorted(labels, key=lambda label: levels[label])
         steps = tuple(_less(means[high], means[low]) for low, high in pairwise(ordered))
         sign = 1 if self.spec.trend == "increasing" else -1
-        return self._made("trend", sign, ordered[-1], ordered[0], (weights,), steps=steps)
+        sides = [ordered[i] if len(factors) == 1 else {factor: ordered[i]} for i in (-1, 0)]
+        return self._made("trend", sign, sides[0], sides[1], (weights,), steps=steps)
 
     def _best(self, arm: Any, sign: int) -> Claim:
         mine = self._named(arm)
@@ -171,12 +177,13 @@ class _Resolver:
             raise UserError(self.place, f"got {show(arm)}", "expected one arm of two or more")
         contrasts = tuple(_less(self._mean(arm), {rival: 1.0}) for rival in rivals)
         return self._made(
-            "best", sign, _called(arm), "all others", contrasts, rivals=tuple(_short(rival) for rival in rivals)
+            "best", sign, arm, "all others", contrasts, rivals=tuple(self._called(_short(rival)) for rival in rivals)
         )
 
     def _made(
-        self, kind: Kind, sign: int, first: str, second: str, contrasts: tuple[Weights, ...], **more: Any
+        self, kind: Kind, sign: int, first: Any, second: Any, contrasts: tuple[Weights, ...], **more: Any
     ) -> Claim:
+        """Return the claim; `first` and `second` are arms as a file calls them, or texts."""
         return Claim(
             id=self.spec.id,
             role=self.spec.role,
@@ -185,8 +192,10 @@ class _Resolver:
             metric=self.metric,
             margin=self._margin(),
             sign=sign,
-            first=first,
-            second=second,
+            first=self._called(first),
+            second=self._called(second),
+            better_arm=self._name(first),
+            than_arm=self._name(second) if kind != "one arm" else None,
             contrasts=contrasts,
             says=self.spec.says,
             **more,
@@ -206,8 +215,28 @@ class _Resolver:
             names = names or (list(self.arms) if arm == ALL else [])
         if not names:
             known = [_short(name) for name in self.arms]
-            raise UserError(self.place, f"no arm {show(arm)}", did_you_mean(_called(arm), known))
+            raise UserError(self.place, f"no arm {show(arm)}", did_you_mean(self._called(arm), known))
         return names
+
+    def _called(self, arm: Any) -> str:
+        """Return how people call an arm: its label, with its factor where the label is a number."""
+        if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
+            return ", ".join(f"{_factor(factor)} {label_of(label)}" for factor, label in arm.items())
+        label = _short(label_of(arm))
+        factors = next(iter(self.arms.values()), {})
+        alone = next(iter(factors), None) if len(factors) == 1 else None
+        if arm == ALL:
+            return "all arms"
+        return f"{_factor(alone)} {label}" if alone is not None and _is_number(label) else label
+
+    def _name(self, arm: Any) -> str:
+        """Return the name of the one arm that is meant, or how its side is called."""
+        texts = {name: _short(name) for name in self.arms}
+        label = _short(label_of(arm)) if not isinstance(arm, Mapping) else ""
+        named = [name for name, short in texts.items() if short == label]
+        if isinstance(arm, Mapping) and len(found := self._named(arm)) == 1:
+            named = found
+        return named[0] if len(named) == 1 else self._called(arm)
 
     def _metric(self) -> str:
         metric, on = self.spec.metric, self.spec.on
@@ -242,11 +271,17 @@ class _Resolver:
         )
 
 
-def _called(arm: Any) -> str:
-    """Return how people call an arm: its label, or the labels of its levels."""
-    if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
-        return ", ".join(f"{factor} {label_of(label)}" for factor, label in arm.items())
-    return "all arms" if arm == ALL else _short(label_of(arm))
+def _factor(path: str) -> str:
+    """Return the last part of a factor's path as a word."""
+    return {"lr": "rate"}.get(last := path.rpartition(".")[2], last.replace("_", " "))
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
 
 
 def _short(name: str) -> str:

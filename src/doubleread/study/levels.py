@@ -79,9 +79,9 @@ def arms_of(raw: Raw, name: str, spec: ExperimentSpec, place: str) -> tuple[Arm,
     for combination in itertools.product(*factors):
         tree = {"base": copy.deepcopy(dict(raw["base"])), DATA: copy.deepcopy(dict(raw[DATA]))}
         for path, value in spec.base.items():
-            _put(tree, path, value, f"{where}.base")
+            put(tree, path, value, f"{where}.base")
         for level in combination:
-            _put(tree, level.factor, level.value, f"{where}.factors")
+            put(tree, level.factor, level.value, f"{where}.factors")
         arm = _arm(tree, name, combination, spec, where)
         _refuse_no_effect(arm, combination, where)
         _refuse_the_same(arm, arms, where)
@@ -140,7 +140,7 @@ def _can_label(label: Any) -> bool:
     return isinstance(label, int | float)
 
 
-def _put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
+def put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
     """Set the value at a dotted path; a shorthand such as `loss: bce` on the way is written out first."""
     keys = path.split(".")
     node: dict[str, Any] = tree if keys[0] == DATA else tree["base"]
@@ -155,6 +155,15 @@ def _put(tree: dict[str, Any], path: str, value: Any, where: str) -> None:
             )
         node = inner
     node[keys[-1]] = value
+
+
+def value_at(arm: Arm, path: str) -> Any:
+    """Return the value at a dotted path of an arm's recipe or data, defaults written out; None where there is none."""
+    in_data = path.startswith(f"{DATA}.")
+    node: Any = arm.data.model_dump(mode="json") if in_data else arm.recipe.complete()
+    for key in path.removeprefix(f"{DATA}.").split("."):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
 
 
 def check_path(path: str, place: str) -> None:

@@ -189,6 +189,12 @@ def study_of(document: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
     )
 
 
+def checked_tree(study: Study) -> tuple[dict[str, Any], StudyFile]:
+    """Return a study's file with its overrides in place, as it was read and as it was checked."""
+    tree = _overridden(study.raw, study.overrides, study.place)
+    return tree, _checked(tree, study.place, study.overrides)
+
+
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     """Return `key=value` texts of `--set` as a mapping; values are YAML.
 

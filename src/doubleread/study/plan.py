@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from doubleread.files import canonical_json, hash_of
@@ -11,6 +12,7 @@ from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.study.levels import Arm
 from doubleread.study.parse import Study
+from doubleread.study.variants import Variant
 
 NUMERICS = 1
 """Raised only when golden traces change: runs of an older number are trained again."""
@@ -63,17 +65,20 @@ def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str) -> di
     }
 
 
-def plan_runs(study: Study, data_hashes: Mapping[str, str]) -> Plan:
-    """Return the plan of a study; `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash."""
+def plan_runs(study: Study, data_hashes: Mapping[str, str], variants: Sequence[Variant] = ()) -> Plan:
+    """Return the plan of a study, and of its `variants` after it.
+
+    `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash.
+    """
     runs: dict[str, PlannedRun] = {}
     uses: dict[str, list[str]] = {}
     run_of: dict[tuple[str, int], str] = {}
-    for seed in study.seeds:
-        for arm in study.arms:
-            run = _planned(arm, seed, data_hashes[data_key(arm.data)])
-            runs.setdefault(run.run_id, run)
-            uses.setdefault(run.run_id, []).append(arm.name)
-            run_of[arm.name, seed] = run.run_id
+    varied = tuple(arm for variant in variants for arm in variant.arms.values())
+    for seed, arm in [*product(study.seeds, study.arms), *product(study.seeds, varied)]:
+        run = _planned(arm, seed, data_hashes[data_key(arm.data)])
+        runs.setdefault(run.run_id, run)
+        uses.setdefault(run.run_id, []).append(arm.name)
+        run_of[arm.name, seed] = run.run_id
     return Plan(
         study=study, runs=tuple(replace(run, uses=tuple(uses[key])) for key, run in runs.items()), run_of=run_of
     )

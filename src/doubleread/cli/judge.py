@@ -1,0 +1,22 @@
+"""`judge`: verdicts from anyone's logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from doubleread.api import judge
+from doubleread.cli.show import out, print_json
+from doubleread.cli.verdicts import print_claims
+from doubleread.report import claims_json, words
+
+
+def judge_command(logits: str, claims: str, as_json: bool) -> None:
+    """Print the verdicts."""
+    judged = judge(Path(logits), Path(claims))
+    if as_json:
+        seeds = {arm: judged.evidence.seeds_of(arm) for arm in judged.evidence.arms}
+        print_json({"arms": [{"arm": arm, "seeds": found} for arm, found in seeds.items()],
+                    "claims": claims_json(judged.results)})  # fmt: skip
+        return
+    print_claims(out(), judged.results)
+    out().print(words.INTENDED_USE)

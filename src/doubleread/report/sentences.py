@@ -1,0 +1,201 @@
+"""What a verdict means, in sentences that anyone can read."""
+
+from __future__ import annotations
+
+import math
+
+from doubleread.analysis import ClaimResult
+from doubleread.metrics import CURVE_METRICS, direction
+from doubleread.report import words
+from doubleread.stats import FEWEST_SEEDS, Verdict
+
+_COUNTS = ("peak_epoch", "epochs_to_converge")
+
+
+def amount(metric: str, value: float) -> str:
+    """Return a difference of a metric with its unit, without its sign: points of a percentage, seconds, epochs."""
+    size = abs(value)
+    if metric in words.PERCENT:
+        return f"{100 * size:.1f} points"
+    if metric == "seconds":
+        return f"{size:.1f} s"
+    if metric.startswith(_COUNTS):
+        return f"{size:.1f} epochs"
+    return f"{size:.4f}" if "loss" in metric else f"{size:.3f}"
+
+
+def signed(metric: str, value: float) -> str:
+    """Return a difference with sign and unit."""
+    return ("−" if value < 0 else "+") + amount(metric, value)
+
+
+def sentence(result: ClaimResult) -> str:
+    """Return the verdict in words: what new runs on new images should show, or what is still open."""
+    claim, estimate = result.claim, result.estimate
+    if result.decision.qualifier in ("one run each", "too few seeds"):
+        n = len(result.seeds)
+        return f"{n} {'seed is' if n == 1 else 'seeds are'} too few for a verdict: it takes {FEWEST_SEEDS}."
+    if math.isnan(estimate.lo) or not result.seeds:
+        return "There is nothing to judge it by: the metric was not measured for all of its arms on the same images."
+    if result.decision.qualifier == "no variation":
+        same = signed(claim.metric, estimate.value)
+        return f"Every seed shows the same difference, {same}, so that its uncertainty cannot be told."
+    if claim.kind == "equal":
+        main = _equal(result)
+    elif result.verdict in (Verdict.SUPPORTED, Verdict.CONTRADICTED):
+        main = _decided(result)
+    else:
+        main = _open(result)
+    return f"{main} {_order(result)}".strip()
+
+
+def notes(result: ClaimResult) -> list[str]:
+    """Return what else a reader of the verdict must know: seeds left out, collapsed runs, what would decide it."""
+    said = []
+    if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier != "collapse":
+        said.append(_what_it_takes(result))
+    if result.left_out:
+        left = ", ".join(str(seed) for seed in result.left_out)
+        said.append(f"Left out, for not every arm has a value: seed{'s' if len(result.left_out) > 1 else ''} {left}.")
+    if result.collapsed:
+        said.append(_collapsed(result))
+    if result.carried_by:
+        which = "one seed carries" if result.carried_by == 1 else "two seeds carry"
+        said.append(f"{which.capitalize()} this: without, the difference is less than half as large or turns round.")
+    if not math.isnan(result.monotone):
+        each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
+        said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")
+    return said
+
+
+def _what(metric: str) -> str:
+    return "training time" if metric == "seconds" else words.LABELS[metric]
+
+
+def _images(metric: str) -> str:
+    """Return what would be new: images only where the metric is of images."""
+    training = metric in ("seconds", "train_loss", "train_accuracy", "val_loss", "lowest_train_loss")
+    if training or metric.startswith(tuple(CURVE_METRICS)):
+        return "runs"
+    return "runs on new images from this source"
+
+
+def _range(metric: str, lo: float, hi: float) -> str:
+    return f"{amount(metric, lo).partition(' ')[0]} to {amount(metric, hi)}"
+
+
+def _decided(result: ClaimResult) -> str:
+    claim, e = result.claim, result.estimate
+    metric, ahead = claim.metric, e.value > 0
+    near, far = sorted((abs(e.lo), abs(e.hi)))
+    by, what = _range(metric, near, far), _what(metric)
+    turn = "" if result.verdict is Verdict.SUPPORTED else "The other way round: "
+    if claim.kind == "one arm":
+        where = "above" if ahead else "below"
+        limit = words.value_text(metric, claim.offset)
+        text = (
+            f"new {_images(metric)} should average a {what} of {_between(result)} with {claim.first}: {where} {limit}."
+        )
+        return _start(turn, text)
+    first, second = claim.first, result.rival or claim.second
+    more = "higher" if ahead else "lower"
+    if claim.kind == "trend":
+        return _start(
+            turn, f"{what} is {more} at {first} than at {second}, by {by} on average over new {_images(metric)}."
+        )
+    if claim.kind == "interaction":
+        size = "larger" if ahead else "smaller"
+        return _start(
+            turn, f"the difference {first} is {size} than {second}, by {by} on average over new {_images(metric)}."
+        )
+    pair = f"a new pair of {_images(metric)}"
+    if direction(metric):
+        winner, loser = (first, second) if ahead == (direction(metric) > 0) else (second, first)
+        return _start(turn, f"{pair} should favour {winner} over {loser} by {by} of {what} on average.")
+    return _start(turn, f"{pair} should show a {more} {what} with {first} than with {second}, by {by} on average.")
+
+
+def _open(result: ClaimResult) -> str:
+    claim, e = result.claim, result.estimate
+    metric = claim.metric
+    why = "The runs leave it open"
+    if result.decision.qualifier == "collapse":
+        why = "It would hang on runs that collapsed: with and without them the verdict is not the same"
+        if result.without is None:
+            why = "It hangs on runs that collapsed: without them there is nothing left to compare"
+    if claim.kind == "one arm":
+        limit, average = words.value_text(metric, claim.offset), f"{_what(metric)} with {claim.first} may average"
+        if result.verdict is Verdict.NOT_SUPPORTED:
+            beyond = f"{'above' if claim.sign > 0 else 'below'} {limit} by {amount(metric, claim.margin)} or more"
+            return f"It is not {beyond}: {average} {_between(result)}."
+        return f"{why}; {average} {_between(result)}, {'beside' if result.decision.qualifier else 'around'} {limit}."
+    lo, hi = sorted((claim.sign * e.lo, claim.sign * e.hi))
+    between = f"{span(metric, lo, hi)} in the claimed direction"
+    rival = f" over {result.rival}" if result.rival else ""
+    if result.verdict is Verdict.NOT_SUPPORTED:
+        return (
+            f"If there is a gain{rival} at all, it is below the {amount(metric, claim.margin)} that matter ({between})."
+        )
+    return f"{why}; the gain{rival} in {_what(metric)} may be {between}."
+
+
+def _equal(result: ClaimResult) -> str:
+    claim, e = result.claim, result.estimate
+    metric = claim.metric
+    between = f"{claim.first} less {claim.second}: {span(metric, e.lo, e.hi)}"
+    margin = amount(metric, claim.margin)
+    if result.verdict is Verdict.SUPPORTED:
+        return f"In {_what(metric)} they differ by less than {margin} ({between})."
+    if result.verdict is Verdict.CONTRADICTED:
+        return f"In {_what(metric)} they differ by more than {margin} ({between})."
+    return f"The runs leave open whether they differ by less than {margin} in {_what(metric)} ({between})."
+
+
+def _between(result: ClaimResult) -> str:
+    """Return the interval of one arm's own average."""
+    metric, offset = result.claim.metric, result.claim.offset
+    lo = words.value_text(metric, result.estimate.lo + offset).removesuffix(" %")
+    return f"{lo} to {words.value_text(metric, result.estimate.hi + offset)}"
+
+
+def span(metric: str, lo: float, hi: float) -> str:
+    """Return `−1.5 to +1.2 points`."""
+    low, high = signed(metric, lo), signed(metric, hi)
+    return f"{low.partition(' ')[0]} to {high}"
+
+
+def _order(result: ClaimResult) -> str:
+    if math.isnan(result.order_shown):
+        return ""
+    return f"One run each would have shown the claimed order in {100 * result.order_shown:.0f} % of the seed pairs."
+
+
+def _what_it_takes(result: ClaimResult) -> str:
+    metric, margin = result.claim.metric, amount(result.claim.metric, result.claim.margin)
+    text = f"This study detects differences of {amount(metric, result.mdd)} or more (in 80 % of such studies)."
+    seeds, cases = result.seeds_needed, result.cases_needed
+    more_seeds = seeds is not None and seeds > len(result.seeds)
+    more_cases = cases is not None and cases > result.cases
+    if seeds is None and cases is None and result.cases:
+        return f"{text} To detect {margin} takes more test images and more seeds too."
+    if seeds is None and more_cases:
+        return f"{text} To detect {margin} takes more test images, not more seeds: about {cases:,}."
+    if more_seeds:
+        images = f", or about {cases:,} test images" if more_cases else ""
+        return f"{text} To detect {margin} takes about {seeds:,} seeds{images}."
+    return f"{text} It could have detected {margin}; what there is lies near the margin."
+
+
+def _collapsed(result: ClaimResult) -> str:
+    counts = ", ".join(f"{n} of {arm}" for arm, n in result.collapsed.items())
+    text = f"Collapsed runs (constant predictors), kept in the estimate: {counts}"
+    if not math.isnan(result.collapse_p):
+        text += f"; Fisher's p of equal rates {words.p_text(result.collapse_p)}"
+    if result.without is not None and not math.isnan(result.without.lo):
+        metric, w = result.claim.metric, result.without
+        text += f". Without them: {signed(metric, w.value)} ({span(metric, w.lo, w.hi)})"
+    return f"{text}."
+
+
+def _start(turn: str, text: str) -> str:
+    return f"{turn}{text}" if turn else text[:1].upper() + text[1:]

@@ -1,0 +1,98 @@
+"""A file of claims alone, for logits that another program made; a whole study file will do as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.files import user_path
+from doubleread.recipe.spec import Positive, Spec, Text
+from doubleread.study import problems
+from doubleread.study.claim_spec import ClaimSpec
+from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
+from doubleread.study.levels import label_of
+from doubleread.study.parse import BUILT_IN, load_study
+from doubleread.study.yaml_file import read_mapping
+
+
+class FileClaim(ClaimSpec):
+    """A claim about arms of a file of logits; with `experiment`, about those whose names begin with it and a slash."""
+
+    experiment: Text | None = None
+
+
+class ClaimsFile(Spec):
+    """Claims and margins; `arms` gives the levels of arms, `{name: {factor: level}}`, for trends and grids."""
+
+    question: Text | None = None
+    margin: dict[Text, Positive] = Field(default_factory=dict)
+    arms: dict[Text, dict[str, Any]] = Field(default_factory=dict)
+    claims: Annotated[tuple[FileClaim, ...], Field(min_length=1)]
+
+
+def load_claims(source: str | Path, arms: Iterable[str]) -> tuple[Claim, ...]:
+    """Return the claims in a file about the arms of a file of logits.
+
+    `source` is a file of claims, a study file, or the name of a built-in study.
+
+    Raises:
+        UserError: there is no such file, or something in it does not fit the arms.
+    """
+    if str(source) in BUILT_IN:
+        return _known(load_study(source).claims, set(arms), str(source))
+    path = user_path(source, "--claims")
+    if not path.is_file():
+        raise UserError(str(source), "no such file", "expected a file of claims, or a study file", "check the path")
+    raw = read_mapping(path)
+    if "experiments" in raw:
+        return _known(load_study(path).claims, set(arms), path.name)
+    try:
+        checked = ClaimsFile.model_validate(raw)
+    except ValidationError as error:
+        raise problems.user_error(error, raw, lambda at: _place(path, at), ClaimsFile) from error
+    return _resolved(checked, list(arms), path.name)
+
+
+def _resolved(checked: ClaimsFile, arms: list[str], place: str) -> tuple[Claim, ...]:
+    check_metrics(checked.margin, f"{place}, margin")
+    for name in checked.arms:
+        if name not in arms:
+            raise UserError(f"{place}, arms.{name}", f"no arm {name}", did_you_mean(name, arms))
+    refuse_twice([claim.id for claim in checked.claims], place)
+    found = []
+    for claim in checked.claims:
+        mine = [arm for arm in arms if claim.experiment is None or arm.startswith(f"{claim.experiment}/")]
+        if not mine:
+            raise UserError(
+                f"{place}, claims.{claim.id}.experiment",
+                f"no arm begins with {claim.experiment}/",
+                did_you_mean("", arms),
+            )
+        levels = {arm: _levels(checked, arm) for arm in mine}
+        found += resolve_claims([claim], claim.experiment or "", levels, checked.margin, place)
+    return tuple(found)
+
+
+def _levels(checked: ClaimsFile, arm: str) -> dict[str, str]:
+    if arm in checked.arms:
+        return {factor: label_of(level) for factor, level in checked.arms[arm].items()}
+    return {"arm": arm.partition("/")[2] or arm}
+
+
+def _known(claims: tuple[Claim, ...], arms: set[str], place: str) -> tuple[Claim, ...]:
+    """Return the claims whose arms are all there; a study may hold more experiments than a file has logits of."""
+    found = tuple(claim for claim in claims if set(claim.arms) <= arms)
+    if not found:
+        raise UserError(
+            place, "no claim about the arms of the logits", f"they are {', '.join(sorted(arms))}", "name arms as there"
+        )
+    return found
+
+
+def _place(path: Path, at: problems.Path) -> str:
+    dotted = ".".join(str(part) for part in at)
+    return f"{path.name}, {dotted}" if dotted else path.name
