@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from doubleread.analysis import (
-    ClaimResult,
-    Evidence,
-    StudyResult,
-    analyse,
-    best_runs,
-    judge_claims,
-    read_logits_file,
-)
+from doubleread.analysis import StudyResult, analyse, best_runs
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import check_target, user_path
 from doubleread.metrics import metric_names
 from doubleread.report import (
     arms_figure,
     arms_table,
-    claims_frame,
     claims_table,
     curves_figure,
     curves_table,
@@ -37,9 +28,10 @@ from doubleread.report import (
     write_page,
     write_tables,
 )
+from doubleread.report.judgement import Judgement, judge
 from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, train_study
 from doubleread.store import Store, open_store, weights_path
-from doubleread.study import BUILT_IN, Study, load_claims, load_study, study_of, variants_of
+from doubleread.study import BUILT_IN, Study, load_study, study_of, variants_of
 
 __all__ = ["Judgement", "Results", "find_study", "judge", "load_study", "open_results", "prune", "run", "train"]
 
@@ -134,34 +126,6 @@ class Results:
     def save_figures(self, folder: str | Path) -> list[Path]:
         """Write every figure as PNG, SVG and PDF and return the files."""
         return save_figures(self.result, Path(folder))
-
-
-class Judgement:
-    """Claims about anyone's logits, with their verdicts."""
-
-    def __init__(self, results: Sequence[ClaimResult], evidence: Evidence) -> None:
-        self.results = tuple(results)
-        self.evidence = evidence
-
-    def claims(self) -> pd.DataFrame:
-        """Return a row for each claim: estimate, interval, p, verdict, sentence."""
-        return claims_frame(self.results)
-
-    def plot_claims(self) -> Figure:
-        """Return every claim's gain with its interval beside the margin."""
-        return forest_figure(self.results)
-
-
-def judge(logits: str | Path, claims: str | Path) -> Judgement:
-    """Return verdicts on claims about a CSV of logits (arm, seed, case, label, logit; subject and split if known).
-
-    `claims` is a file of claims and margins, a study file, or the name of a built-in study. Nothing is trained.
-
-    Raises:
-        UserError: a file cannot be read, or the claims do not fit the arms.
-    """
-    evidence = read_logits_file(logits)
-    return Judgement(judge_claims(load_claims(claims, evidence.arms), evidence), evidence)
 
 
 def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:

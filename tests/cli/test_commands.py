@@ -12,7 +12,19 @@ from doubleread import cli
 from doubleread.report.tables import TABLES
 from tests.conftest import small_study
 
-COMMANDS = ["reproduce", "run", "check", "status", "report", "prune", "new", "data phantom", "data describe"]
+COMMANDS = [
+    "reproduce",
+    "run",
+    "check",
+    "status",
+    "report",
+    "single",
+    "judge",
+    "prune",
+    "new",
+    "data phantom",
+    "data describe",
+]
 
 
 @pytest.fixture

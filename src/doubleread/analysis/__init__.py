@@ -1,6 +1,6 @@
 """From a store to numbers: results of a study, and the verdicts on its claims."""
 
-from doubleread.analysis.claims import ClaimResult, judge_claims
+from doubleread.analysis.claims import ClaimResult, OneRunEach, judge_claims
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
 from doubleread.analysis.logits_file import read_logits_file
 from doubleread.analysis.planned import Planned, planned
@@ -22,6 +22,7 @@ __all__ = [
     "CaseSet",
     "ClaimResult",
     "Evidence",
+    "OneRunEach",
     "Planned",
     "Registration",
     "RunResult",

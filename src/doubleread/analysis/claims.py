@@ -24,11 +24,14 @@ from doubleread.stats import (
     decide,
     detectable,
     estimate,
+    largest_discordant,
+    mcnemar_exact,
     monotone_p,
     order_shown,
     rates_differ,
     seeds_needed,
     two_way_interval,
+    wilson,
 )
 from doubleread.study import Claim
 
@@ -45,6 +48,24 @@ NOTHING = Estimate(
 BOOTSTRAP_SEEDS = 20
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneRunEach:
+    """What one run of each of two arms shows of their accuracy: no seeds, only the test images.
+
+    `first` and `second` are Wilson intervals; `difference` is how many more images the first gets right, `discordant`
+    how many exactly one of them does, `largest` the most discordant images at which McNemar's exact test would stay
+    below .05 with that difference, None where no number does.
+    """
+
+    accuracies: tuple[float, float]
+    first: tuple[float, float]
+    second: tuple[float, float]
+    difference: int
+    discordant: int
+    mcnemar_p: float
+    largest: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClaimResult:
     """A claim with its verdict.
@@ -55,7 +76,8 @@ class ClaimResult:
     None where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
     `collapsed` counts collapsed runs by arm, `collapse_p` compares the two sides, `without` is the estimate without
     them. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone` is the p of a trend in every step.
-    `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds on.
+    `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds on; `single` what one run each
+    shows, where there is one seed.
     """
 
     claim: Claim
@@ -76,6 +98,7 @@ class ClaimResult:
     without: Estimate | None
     carried_by: int
     bootstrap: tuple[float, float] = (math.nan, math.nan)
+    single: OneRunEach | None = None
 
     @property
     def rival_arm(self) -> str | None:
@@ -220,6 +243,28 @@ def _result(
         collapse_p=_collapse_p(claim, evidence, index),
         without=sound.estimates[sound.binding(claim)] if sound is not None and len(sound.seeds) > 1 else None,
         carried_by=_carried(m.psi[index], found, claim) if seeds >= FEWEST_SEEDS else 0,
+        single=_one_run_each(claim, evidence, m.seeds[0]) if seeds == 1 else None,
+    )
+
+
+def _one_run_each(claim: Claim, evidence: Evidence, seed: int) -> OneRunEach | None:
+    if claim.metric != "accuracy" or claim.kind not in ("two arms", "equal") or len(claim.arms) != 2:
+        return None
+    runs = [evidence.runs[arm, seed].test for arm in claim.arms]
+    labels_N = runs[0][0].labels_N
+    if runs[0][0].key != runs[1][0].key:
+        return None
+    a, b = ((logits > 0) == (labels_N == 1) for _, logits in runs)
+    table = ((int((a & b).sum()), int((a & ~b).sum())), (int((~a & b).sum()), int((~a & ~b).sum())))
+    difference = table[0][1] - table[1][0]
+    return OneRunEach(
+        accuracies=(float(a.mean()), float(b.mean())),
+        first=wilson(int(a.sum()), len(a)),
+        second=wilson(int(b.sum()), len(b)),
+        difference=difference,
+        discordant=table[0][1] + table[1][0],
+        mcnemar_p=mcnemar_exact(table),
+        largest=largest_discordant(difference),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from doubleread.api import judge
 from doubleread.cli.show import out, print_json
 from doubleread.cli.verdicts import print_claims
 from doubleread.report import claims_json, words
+from doubleread.report.judgement import judge
 
 
 def judge_command(logits: str, claims: str, as_json: bool) -> None:

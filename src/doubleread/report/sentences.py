@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from doubleread.analysis import ClaimResult
+from doubleread.analysis import ClaimResult, OneRunEach
 from doubleread.metrics import CURVE_METRICS, direction
 from doubleread.report import words
 from doubleread.stats import FEWEST_SEEDS, Verdict
@@ -54,6 +54,8 @@ def notes(result: ClaimResult) -> list[str]:
     said = []
     if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier != "collapse":
         said.append(_what_it_takes(result))
+    if result.single is not None:
+        said.append(_one_run_each(result.single))
     if result.left_out:
         left = ", ".join(str(seed) for seed in result.left_out)
         said.append(f"Left out, for not every arm has a value: seed{'s' if len(result.left_out) > 1 else ''} {left}.")
@@ -184,6 +186,20 @@ def _what_it_takes(result: ClaimResult) -> str:
         images = f", or about {cases:,} test images" if more_cases else ""
         return f"{text} To detect {margin} takes about {seeds:,} seeds{images}."
     return f"{text} It could have detected {margin}; what there is lies near the margin."
+
+
+def _one_run_each(single: OneRunEach) -> str:
+    shown = [
+        f"{100 * value:.2f} % ({100 * lo:.2f} to {100 * hi:.2f} %)"
+        for value, (lo, hi) in zip(single.accuracies, (single.first, single.second), strict=True)
+    ]
+    text = f"One run each, counting the test images only: {shown[0]} and {shown[1]} (Wilson)"
+    limit = f"it would be below .05 up to {single.largest}" if single.largest else "it can never be below .05"
+    p = words.p_text(single.mcnemar_p)
+    return (
+        f"{text}. {single.discordant} images are judged differently, McNemar's exact p {p}; {limit}."
+        " Another seed may move further than that."
+    )
 
 
 def _collapsed(result: ClaimResult) -> str:

@@ -1,0 +1,42 @@
+"""Verdicts from anyone's logits: no study, no store, no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from doubleread.analysis import ClaimResult, Evidence, judge_claims, read_logits_file
+from doubleread.report.claims import claims_frame
+from doubleread.report.forest import forest_figure
+from doubleread.study import load_claims
+
+
+class Judgement:
+    """Claims about anyone's logits, with their verdicts."""
+
+    def __init__(self, results: Sequence[ClaimResult], evidence: Evidence) -> None:
+        self.results = tuple(results)
+        self.evidence = evidence
+
+    def claims(self) -> pd.DataFrame:
+        """Return a row for each claim: estimate, interval, p, verdict, sentence."""
+        return claims_frame(self.results)
+
+    def plot_claims(self) -> Figure:
+        """Return every claim's gain with its interval beside the margin."""
+        return forest_figure(self.results)
+
+
+def judge(logits: str | Path, claims: str | Path) -> Judgement:
+    """Return verdicts on claims about a CSV of logits (arm, seed, case, label, logit; subject and split if known).
+
+    `claims` is a file of claims and margins, a study file, or the name of a built-in study. Nothing is trained.
+
+    Raises:
+        UserError: a file cannot be read, or the claims do not fit the arms.
+    """
+    evidence = read_logits_file(logits)
+    return Judgement(judge_claims(load_claims(claims, evidence.arms), evidence), evidence)

@@ -1,0 +1,219 @@
+"""Claims in a study file: what each comes to, and every mistake with its whole message."""
+
+import copy
+
+import pytest
+
+from doubleread.errors import UserError
+from doubleread.study import BUILT_IN, load_claims, load_study, parse_study
+from tests.conftest import small_study
+
+CLAIM = {"id": "c", "metric": "accuracy"}
+
+
+def study_with(claim, **changes):
+    raw = small_study("phantom", **changes)
+    raw["experiments"] = {
+        "batch": {"factors": {"batch_size": [4, 8, 16]}},
+        "grid": {"factors": {"loss": ["bce", "ce"], "optimizer.lr": [0.1, 0.01]}},
+    }
+    raw["experiments"]["grid" if claim.pop("in_grid", False) else "batch"]["claims"] = [claim]
+    return parse_study(raw, place="study.yaml")
+
+
+def claim_of(**claim):
+    return study_with({**CLAIM, **claim}).claims[0]
+
+
+def message(**claim):
+    with pytest.raises(UserError) as caught:
+        study_with({**CLAIM, **claim})
+    return str(caught.value)
+
+
+def test_sides_and_direction():
+    better = claim_of(better=16, than=4)
+    assert (better.contrasts, better.sign, better.margin) == (({"batch/16": 1.0, "batch/4": -1.0},), 1, 0.02)
+    assert (better.first, better.second) == ("batch size 16", "batch size 4")
+    assert (better.better_arm, better.than_arm) == ("batch/16", "batch/4")
+    assert claim_of(metric="train_loss", better=16, than=4, margin=0.1).sign == -1
+    assert claim_of(lower=16, than=4).sign == -1
+
+
+def test_a_part_of_a_grid_is_averaged_over():
+    main = claim_of(in_grid=True, better={"loss": "bce"}, than={"loss": "ce"})
+    assert main.contrasts == ({"grid/bce,0.1": 0.5, "grid/bce,0.01": 0.5, "grid/ce,0.1": -0.5, "grid/ce,0.01": -0.5},)
+    assert main.better_arm == "loss bce"
+    one = claim_of(in_grid=True, better={"loss": "bce", "optimizer.lr": 0.1}, than="ce,0.1")
+    assert (one.better_arm, one.than_arm) == ("grid/bce,0.1", "grid/ce,0.1")
+    everything = claim_of(in_grid=True, arm="all", above=0.5)
+    assert everything.contrasts == (dict.fromkeys(everything.arms, 0.25),)
+
+
+def test_curve_metrics_name_their_curve():
+    claim = claim_of(metric="roughness", on="val_loss", lower=16, than=4, margin=0.01)
+    assert claim.metric == "roughness_val_loss"
+
+
+def test_margins_from_the_file_and_from_the_claim():
+    study = study_with({**CLAIM, "better": 16, "than": 4}, margin={"accuracy": 0.05})
+    assert study.claims[0].margin == 0.05
+    both = study_with({**CLAIM, "better": 16, "than": 4, "margin": 0.01}, margin={"accuracy": 0.05})
+    assert both.claims[0].margin == 0.01
+    assert claim_of(metric="auroc", better=16, than=4).margin == 0.02
+
+
+WHERE = "study.yaml, experiments.batch.claims.c: "
+MISTAKES = [
+    ({"better": 5, "than": 4}, WHERE + "no arm 5; expected one of 16, 4, 8"),
+    ({"better": 4, "than": 4}, WHERE + "both sides are the same arms; name two different ones"),
+    ({"metric": "acuracy", "better": 4, "than": 8}, WHERE + 'unknown metric "acuracy"; did you mean "accuracy"?'),
+    (
+        {"metric": "f1", "better": 4, "than": 8},
+        WHERE + "no margin for f1; expected the smallest difference that matters;"
+        " write margin: {f1: NUMBER} at the top of the file, or margin: NUMBER in the claim",
+    ),
+    ({"on": "val_loss", "better": 4, "than": 8}, WHERE + "on has no effect with accuracy; delete it"),
+    (
+        {"metric": "roughness", "better": 4, "than": 8},
+        WHERE + "roughness of no curve; expected on: train_loss or train_accuracy or val_loss or val_accuracy",
+    ),
+    (
+        {"metric": "gap", "better": 4, "than": 8, "margin": 0.1},
+        WHERE + "gap is neither good nor bad; expected higher or lower, not better",
+    ),
+    ({"trend": "increasing", "factor": "loss"}, WHERE + "no factor loss; expected factor: batch_size"),
+    (
+        {"in_grid": True, "trend": "increasing"},
+        "study.yaml, experiments.grid.claims.c: the experiment has several factors;"
+        " expected factor: loss or optimizer.lr",
+    ),
+    (
+        {"in_grid": True, "trend": "increasing", "factor": "loss"},
+        "study.yaml, experiments.grid.claims.c: no trend over bce, ce (could not convert string to float: 'bce');"
+        " expected levels that are numbers above 0",
+    ),
+    ({"best": "all"}, WHERE + 'got "all"; expected one arm of two or more'),
+    (
+        {"better": 4, "than": 8, "more_at": {"loss": "bce"}, "than_at": {"loss": "ce"}},
+        WHERE + "got 4; expected {factor: label} beside more_at",
+    ),
+]
+
+
+@pytest.mark.parametrize(("claim", "expected"), MISTAKES, ids=[str(i) for i in range(len(MISTAKES))])
+def test_mistakes(claim, expected):
+    assert message(**copy.deepcopy(claim)) == expected
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ({}, "one of better, higher, lower, same, trend, best, worst, arm, and only one"),
+        ({"better": 4}, "than: ARM beside better, higher or lower, and only there"),
+        ({"best": 4, "than": 8}, "than: ARM beside better, higher or lower, and only there"),
+        ({"arm": 4}, "above: NUMBER or below: NUMBER beside arm, and only there"),
+        ({"arm": 4, "above": 0.1, "below": 0.2}, "above: NUMBER or below: NUMBER beside arm, and only there"),
+        ({"best": 4, "factor": "x"}, "factor beside trend, and only there"),
+        ({"best": 4, "more_at": {"a": 1}}, "more_at and than_at together, beside better, higher or lower"),
+    ],
+)
+def test_kinds_that_do_not_fit_together(claim, expected):
+    assert message(**claim).endswith(f"expected {expected}")
+
+
+def test_a_level_of_zero_has_no_trend():
+    raw = small_study("phantom")
+    raw["experiments"] = {"d": {"factors": {"optimizer.weight_decay": [0, 0.1]},
+                                "claims": [{**CLAIM, "trend": "increasing"}]}}  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        parse_study(raw, place="s")
+    assert str(caught.value) == (
+        "s, experiments.d.claims.c: no trend over 0, 0.1 (a level of 0 has no logarithm);"
+        " expected levels that are numbers above 0"
+    )
+
+
+def test_an_id_stands_once():
+    raw = small_study("phantom")
+    name = next(iter(raw["experiments"]))
+    raw["experiments"][name]["claims"] = [{**CLAIM, "arm": "all", "above": 0.1}] * 2
+    with pytest.raises(UserError) as caught:
+        parse_study(raw, place="s")
+    assert str(caught.value) == "s, claims.c: two claims are called c; give one another id"
+
+
+def test_margins_and_priors_are_of_metrics():
+    with pytest.raises(UserError, match="did you mean"):
+        parse_study(small_study("phantom", margin={"acuracy": 0.1}), place="s")
+    with pytest.raises(UserError, match="unknown metric"):
+        parse_study(small_study("phantom", prior={"lossy": {"seed_sd": 0.1}}), place="s")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_reports_claims_about_test_accuracy_are_primary_and_the_rest_secondary(name):
+    claims = load_study(name).claims
+    assert all(claim.says for claim in claims)
+    primary = {claim.metric for claim in claims if claim.role == "primary"}
+    assert primary <= {"accuracy", "train_gap"}
+    assert "accuracy" not in {claim.metric for claim in claims if claim.role == "secondary"}
+    rows = {"report-a": {"a1", "a2", "a3"}, "report-b": {"b1", "b2", "b3", "b4"}}[name]
+    assert {claim.id.partition("-")[0] for claim in claims} == rows
+
+
+def test_what_a_claim_is_told_in_is_not_hashed():
+    one, two = claim_of(better=16, than=4, says="x"), claim_of(better=16, than=4, says="y")
+    assert one.canonical() == two.canonical()
+    assert one.canonical() != claim_of(better=16, than=4, margin=0.03).canonical()
+
+
+# --- a file of claims alone
+
+
+def write(tmp_path, text):
+    path = tmp_path / "claims.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_claims_file(tmp_path):
+    path = write(tmp_path, """
+margin: {brier: 0.01}
+arms: {small: {size: 8}, large: {size: 128}}
+claims:
+  - {id: a, metric: accuracy, better: large, than: small}
+  - {id: b, metric: brier, trend: decreasing}
+""")  # fmt: skip
+    claims = load_claims(path, ["small", "large"])
+    assert [claim.kind for claim in claims] == ["two arms", "trend"]
+    assert claims[1].contrasts[0] == pytest.approx({"large": 1.0, "small": -1.0})
+
+
+def test_a_study_file_will_do(tmp_path):
+    claims = load_claims("report-a", ["loss/bce", "loss/ce", "other"])
+    assert {claim.experiment for claim in claims} == {"loss"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("claims: []", "claims.yaml, claims: got []; expected one entry or more"),
+        ("claim: 1", "claims.yaml, claims: missing"),
+        ("claims: [{id: a, metric: accuracy, better: x, than: b}]", "claims.yaml.claims.a: no arm"),
+        ("arms: {x: {f: 1}}\nclaims: [{id: a, metric: accuracy, best: a}]", "claims.yaml, arms.x: no arm x"),
+        (
+            "claims: [{id: a, metric: accuracy, best: a, experiment: z}]",
+            "claims.yaml, claims.a.experiment: no arm begins",
+        ),
+    ],
+)
+def test_mistakes_in_a_claims_file(tmp_path, text, expected):
+    with pytest.raises(UserError) as caught:
+        load_claims(write(tmp_path, text), ["a", "b"])
+    assert str(caught.value).startswith(expected)
+
+
+def test_logits_that_no_claim_is_about():
+    with pytest.raises(UserError) as caught:
+        load_claims("report-a", ["x"])
+    assert str(caught.value) == "report-a: no claim about the arms of the logits; they are x; name arms as there"
