@@ -2,13 +2,14 @@
 # make test    install, then run the tests
 # make check   format, lint, types, layers
 # make bench   training speed beside a course notebook's loop
+# make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench calibration docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -40,6 +41,9 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/training.py
+
+calibration: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from doubleread import cli
+from doubleread.metrics import metric_names
 from doubleread.report.tables import TABLES
 from tests.conftest import small_study
 
@@ -310,6 +311,6 @@ def test_python_interface(image_folder, tmp_path):
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["95", "10", "30", str(10 * (12 + 20)), "small"]
+    assert done.stdout.split() == [str(5 * len(metric_names())), "10", "30", str(10 * (12 + 20)), "small"]
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert (tmp_path / "report.html").exists()

@@ -1,12 +1,14 @@
 """The store: round trips, one writer, recovery, and refusals."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
 from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.store import Logits, attempt_folder, open_store, read_logits, run_folder, write_attempt
-from doubleread.store.schema import VERSION
+from doubleread.store.schema import MIGRATIONS, VERSION
 
 RUN = {"run_id": "r1", "identity": {"seed": 0}, "recipe": {"epochs": 1}, "seed": 0, "data_hash": "d"}
 EPOCH = {
@@ -175,3 +177,50 @@ def test_a_store_of_a_newer_program_is_refused(tmp_path):
     assert str(error.value) == (
         f"--store {tmp_path}: schema version {VERSION + 1}; this program knows {VERSION}; install a newer doubleread"
     )
+
+
+CLAIMS = {"c": {"role": "primary", "margin": 0.02, "contrasts": [{"e/a": 1.0, "f/b": -1.0}]}}
+
+
+def test_claims_are_kept_as_they_were_at_the_first_run(tmp_path):
+    with open_store(tmp_path, write=True) as store:
+        assert store.registered_claims("s") is None
+        store.save_plan("s", {}, [RUN], {("e/a", 0): "r1"}, CLAIMS)
+        first = store.registered_claims("s")
+        store.save_plan("s", {}, [RUN], {("e/a", 0): "r1"}, {"c": {**CLAIMS["c"], "margin": 0.5}})
+        assert store.registered_claims("s") == first
+    assert first["document"] == CLAIMS
+    assert first["done_before"] == 0
+    assert len(first["hash"]) == 64
+
+
+def test_claims_that_come_after_the_runs_are_marked_so(tmp_path):
+    with planned(tmp_path) as store:
+        finish(store)
+        store.save_plan("late", {}, [RUN], {("e/a", 0): "r1"}, CLAIMS)
+        assert store.registered_claims("late")["done_before"] == 1
+
+
+def test_variants_of_an_earlier_plan_stay(tmp_path):
+    with open_store(tmp_path, write=True) as store:
+        uses = {("e/a", 0): "r1", ("e/a@epochs=2", 0): "r1"}
+        store.save_plan("s", {}, [RUN], uses, {})
+        store.save_plan("s", {}, [RUN], {("e/a", 0): "r1"}, {})
+        assert {row["arm"] for row in store.runs_of("s")} == {"e/a", "e/a@epochs=2"}
+        store.save_plan("s", {}, [RUN], {("e/b", 0): "r1", ("e/b@x=1", 0): "r1"}, {})
+        assert {row["arm"] for row in store.runs_of("s")} == {"e/b", "e/b@x=1"}
+
+
+def test_a_store_from_before_claims_opens_and_is_brought_up_to_date(tmp_path):
+    with planned(tmp_path) as store:
+        finish(store)
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    connection.executescript("DROP TABLE claims; PRAGMA user_version = 1;")
+    connection.close()
+    with open_store(tmp_path) as store:
+        assert store.registered_claims("s") is None
+        assert [row["state"] for row in store.runs_of("s")] == ["done", "done"]
+    with open_store(tmp_path, write=True) as store:
+        store.save_plan("s", {}, [RUN], {("e/a", 0): "r1"}, CLAIMS)
+        assert store.registered_claims("s")["done_before"] == 1
+    assert len(MIGRATIONS) == VERSION

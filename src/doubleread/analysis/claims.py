@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,10 +74,11 @@ class ClaimResult:
     metric's own unit. `seeds` are those used, `left_out` those that some arm did not finish or has no value for.
     `mdd` is the smallest detectable difference, `seeds_needed` and `cases_needed` what it takes to detect the margin,
     None where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
-    `collapsed` counts collapsed runs by arm, `collapse_p` compares the two sides, `without` is the estimate without
-    them. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone` is the p of a trend in every step.
-    `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds on; `single` what one run each
-    shows, where there is one seed.
+    `collapsed` counts collapsed runs by arm, `collapse_p` compares the two sides by Fisher's exact test, `diverged` and
+    `diverge_p` do the same for runs that diverged; `without` is the estimate without the collapsed ones. `carried_by`
+    is 1 or 2 where so few seeds carry the result. `monotone` is the p of a trend in every step. `bootstrap` is the
+    percentile interval of the two-way bootstrap, from 20 seeds on; `single` what one run each shows, where there is
+    one seed.
     """
 
     claim: Claim
@@ -95,6 +96,8 @@ class ClaimResult:
     monotone: float
     collapsed: dict[str, int]
     collapse_p: float
+    diverged: dict[str, int]
+    diverge_p: float
     without: Estimate | None
     carried_by: int
     bootstrap: tuple[float, float] = (math.nan, math.nan)
@@ -224,6 +227,9 @@ def _result(
     found, seeds = m.estimates[index], len(m.seeds)
     spread = found.seed_var * seeds
     cases = cases_behind(claim.metric, evidence.runs[claim.arms[0], m.seeds[0]]) if seeds else 0
+    done = {arm: len(evidence.seeds_of(arm)) for arm in claim.arms}
+    collapsed = {arm: n for arm in claim.arms if (n := _count_collapsed(evidence, arm))}
+    diverged = {arm: n for arm in claim.arms if (n := evidence.diverged.get(arm, 0))}
     tried = sorted({seed for arm in claim.arms for seed in evidence.seeds_of(arm)})
     return ClaimResult(
         claim=claim,
@@ -239,8 +245,10 @@ def _result(
         cases_needed=cases_needed(spread, found.case_var, seeds, cases, claim.margin, family) if cases else None,
         order_shown=_order_shown(claim, evidence, m.seeds, index),
         monotone=_monotone(claim, evidence, m.seeds),
-        collapsed={arm: n for arm in claim.arms if (n := _count_collapsed(evidence, arm))},
-        collapse_p=_collapse_p(claim, evidence, index),
+        collapsed=collapsed,
+        collapse_p=_rates_p(claim, index, collapsed, done),
+        diverged=diverged,
+        diverge_p=_rates_p(claim, index, diverged, {arm: n + diverged.get(arm, 0) for arm, n in done.items()}),
         without=sound.estimates[sound.binding(claim)] if sound is not None and len(sound.seeds) > 1 else None,
         carried_by=_carried(m.psi[index], found, claim) if seeds >= FEWEST_SEEDS else 0,
         single=_one_run_each(claim, evidence, m.seeds[0]) if seeds == 1 else None,
@@ -323,12 +331,11 @@ def _count_collapsed(evidence: Evidence, arm: str) -> int:
     return sum(evidence.runs[arm, seed].collapsed for seed in evidence.seeds_of(arm))
 
 
-def _collapse_p(claim: Claim, evidence: Evidence, index: int) -> float:
-    """Return Fisher's p of equal rates of collapse on the two sides; NaN without collapse or without two sides."""
+def _rates_p(claim: Claim, index: int, counts: Mapping[str, int], totals: Mapping[str, int]) -> float:
+    """Return Fisher's p of equal rates on the two sides; NaN where nothing is to be compared."""
     weights = claim.contrasts[index] if claim.kind in ("two arms", "equal", "best") else {}
     sides = [[arm for arm, w in weights.items() if w * sign > 0] for sign in (1, -1)]
-    counts = [(sum(_count_collapsed(evidence, a) for a in side), sum(len(evidence.seeds_of(a)) for a in side))
-              for side in sides]  # fmt: skip
-    if not all(total for _, total in counts) or not any(count for count, _ in counts):
+    found = [(sum(counts.get(arm, 0) for arm in side), sum(totals[arm] for arm in side)) for side in sides]
+    if not all(total for _, total in found) or not any(count for count, _ in found):
         return math.nan
-    return rates_differ(*counts[0], *counts[1])
+    return rates_differ(*found[0], *found[1])

@@ -109,11 +109,11 @@ def _redrawn(runs: Sequence[RunScores], scored: Sequence[tuple[CaseSet, np.ndarr
 
 
 class Evidence:
-    """All finished runs of a study, and how many of each arm did not finish; covariances are computed once."""
+    """All finished runs of a study, and how many of each arm diverged; covariances are computed once."""
 
-    def __init__(self, runs: Iterable[RunScores], unfinished: Mapping[str, int] | None = None) -> None:
+    def __init__(self, runs: Iterable[RunScores], diverged: Mapping[str, int] | None = None) -> None:
         self.runs = {(run.arm, run.seed): run for run in runs}
-        self.unfinished = dict(unfinished or {})
+        self.diverged = dict(diverged or {})
         self._covariances: dict[tuple[str, tuple[str, ...]], tuple[dict[tuple[str, int], int], np.ndarray | None]] = {}
 
     @property

@@ -145,8 +145,8 @@ class StudyResult:
     @cached_property
     def evidence(self) -> Evidence:
         """All finished runs as the statistics see them."""
-        unfinished = {arm.arm.name: len(arm.runs) - len(arm.done) for arm in self.arms}
-        return Evidence((scores for arm in self.arms for scores in arm.scores), unfinished)
+        diverged = {arm.arm.name: arm.counts[State.DIVERGED] for arm in self.arms}
+        return Evidence((scores for arm in self.arms for scores in arm.scores), diverged)
 
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:

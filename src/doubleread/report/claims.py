@@ -10,7 +10,7 @@ import pandas as pd
 
 from doubleread.analysis import ClaimResult, Setting, settings_of
 from doubleread.report import words
-from doubleread.report.sentences import amount, notes, sentence, signed, span
+from doubleread.report.sentences import amount, notes, sentence, signed, span, what
 from doubleread.stats import Verdict
 
 COLUMNS = (
@@ -117,7 +117,7 @@ def claim_title(result: ClaimResult) -> str:
 def claim_statement(result: ClaimResult) -> str:
     """Return what is claimed, in the study's terms."""
     claim = result.claim
-    metric = words.LABELS[claim.metric]
+    metric = what(claim.metric)
     more = "higher" if claim.sign > 0 else "lower"
     if claim.kind == "equal":
         return f"{claim.first} and {claim.second} differ by less than {amount(claim.metric, claim.margin)} in {metric}"

@@ -61,6 +61,10 @@ def notes(result: ClaimResult) -> list[str]:
         said.append(f"Left out, for not every arm has a value: seed{'s' if len(result.left_out) > 1 else ''} {left}.")
     if result.collapsed:
         said.append(_collapsed(result))
+    if result.diverged:
+        counts = ", ".join(f"{n} of {arm}" for arm, n in result.diverged.items())
+        p = "" if math.isnan(result.diverge_p) else f"; Fisher's p of equal rates {words.p_text(result.diverge_p)}"
+        said.append(f"Diverged runs, which have no score: {counts}{p}.")
     if result.carried_by:
         which = "one seed carries" if result.carried_by == 1 else "two seeds carry"
         said.append(f"{which.capitalize()} this: without, the difference is less than half as large or turns round.")
@@ -70,7 +74,8 @@ def notes(result: ClaimResult) -> list[str]:
     return said
 
 
-def _what(metric: str) -> str:
+def what(metric: str) -> str:
+    """Return how a metric is called in a sentence."""
     return "training time" if metric == "seconds" else words.LABELS[metric]
 
 
@@ -90,20 +95,18 @@ def _decided(result: ClaimResult) -> str:
     claim, e = result.claim, result.estimate
     metric, ahead = claim.metric, e.value > 0
     near, far = sorted((abs(e.lo), abs(e.hi)))
-    by, what = _range(metric, near, far), _what(metric)
+    by, called = _range(metric, near, far), what(metric)
     turn = "" if result.verdict is Verdict.SUPPORTED else "The other way round: "
     if claim.kind == "one arm":
         where = "above" if ahead else "below"
         limit = words.value_text(metric, claim.offset)
-        text = (
-            f"new {_images(metric)} should average a {what} of {_between(result)} with {claim.first}: {where} {limit}."
-        )
-        return _start(turn, text)
+        average = f"a {called} of {_between(result)} with {claim.first}"
+        return _start(turn, f"new {_images(metric)} should average {average}: {where} {limit}.")
     first, second = claim.first, result.rival or claim.second
     more = "higher" if ahead else "lower"
     if claim.kind == "trend":
         return _start(
-            turn, f"{what} is {more} at {first} than at {second}, by {by} on average over new {_images(metric)}."
+            turn, f"{called} is {more} at {first} than at {second}, by {by} on average over new {_images(metric)}."
         )
     if claim.kind == "interaction":
         size = "larger" if ahead else "smaller"
@@ -113,8 +116,8 @@ def _decided(result: ClaimResult) -> str:
     pair = f"a new pair of {_images(metric)}"
     if direction(metric):
         winner, loser = (first, second) if ahead == (direction(metric) > 0) else (second, first)
-        return _start(turn, f"{pair} should favour {winner} over {loser} by {by} of {what} on average.")
-    return _start(turn, f"{pair} should show a {more} {what} with {first} than with {second}, by {by} on average.")
+        return _start(turn, f"{pair} should favour {winner} over {loser} by {by} of {called} on average.")
+    return _start(turn, f"{pair} should show a {more} {called} with {first} than with {second}, by {by} on average.")
 
 
 def _open(result: ClaimResult) -> str:
@@ -126,7 +129,7 @@ def _open(result: ClaimResult) -> str:
         if result.without is None:
             why = "It hangs on runs that collapsed: without them there is nothing left to compare"
     if claim.kind == "one arm":
-        limit, average = words.value_text(metric, claim.offset), f"{_what(metric)} with {claim.first} may average"
+        limit, average = words.value_text(metric, claim.offset), f"{what(metric)} with {claim.first} may average"
         if result.verdict is Verdict.NOT_SUPPORTED:
             beyond = f"{'above' if claim.sign > 0 else 'below'} {limit} by {amount(metric, claim.margin)} or more"
             return f"It is not {beyond}: {average} {_between(result)}."
@@ -138,7 +141,7 @@ def _open(result: ClaimResult) -> str:
         return (
             f"If there is a gain{rival} at all, it is below the {amount(metric, claim.margin)} that matter ({between})."
         )
-    return f"{why}; the gain{rival} in {_what(metric)} may be {between}."
+    return f"{why}; the gain{rival} in {what(metric)} may be {between}."
 
 
 def _equal(result: ClaimResult) -> str:
@@ -147,10 +150,10 @@ def _equal(result: ClaimResult) -> str:
     between = f"{claim.first} less {claim.second}: {span(metric, e.lo, e.hi)}"
     margin = amount(metric, claim.margin)
     if result.verdict is Verdict.SUPPORTED:
-        return f"In {_what(metric)} they differ by less than {margin} ({between})."
+        return f"In {what(metric)} they differ by less than {margin} ({between})."
     if result.verdict is Verdict.CONTRADICTED:
-        return f"In {_what(metric)} they differ by more than {margin} ({between})."
-    return f"The runs leave open whether they differ by less than {margin} in {_what(metric)} ({between})."
+        return f"In {what(metric)} they differ by more than {margin} ({between})."
+    return f"The runs leave open whether they differ by less than {margin} in {what(metric)} ({between})."
 
 
 def _between(result: ClaimResult) -> str:

@@ -84,10 +84,12 @@ def value_text(metric: str, value: float) -> str:
     if math.isnan(value):
         return "–"
     if metric in PERCENT:
-        return f"{100 * value:.2f} %"
-    if metric == "seconds":
-        return f"{value:.1f}"
-    return f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
+        text = f"{100 * value:.2f} %"
+    elif metric == "seconds":
+        text = f"{value:.1f}"
+    else:
+        text = f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
+    return text.replace("-", "−")
 
 
 def p_text(p: float) -> str:

@@ -226,7 +226,7 @@ class _Resolver:
         factors = next(iter(self.arms.values()), {})
         alone = next(iter(factors), None) if len(factors) == 1 else None
         if arm == ALL:
-            return "all arms"
+            return "all arms together"
         return f"{_factor(alone)} {label}" if alone is not None and _is_number(label) else label
 
     def _name(self, arm: Any) -> str:
