@@ -257,7 +257,7 @@ def test_a_missing_class_has_no_auroc_and_no_crash():
     only = CaseSet(names=CASES.names, labels_N=np.ones(200, dtype=int), subjects_N=CASES.subjects_N)
     found = evidence(GOOD_AND_BAD, cases=only)
     result = judge_one(found, {"metric": "auroc", "better": "good", "than": "bad"})
-    assert (result.verdict, result.seeds, result.decision.qualifier) == ("undecided", (), "too few seeds")
+    assert (result.verdict, result.seeds, result.decision.qualifier) == ("undecided", (), "not measured")
     assert judge_one(found, {"metric": "accuracy", "better": "good", "than": "bad"}).verdict == "supported"
 
 
@@ -299,6 +299,39 @@ def test_no_number_is_silently_nan_where_there_is_an_interval():
         e = result.estimate
         assert not any(map(math.isnan, (e.value, e.se, e.df, e.lo, e.hi, result.decision.p, result.mdd)))
         assert isinstance(result.verdict, Verdict)
+
+
+def test_the_rival_that_is_named_is_the_one_that_the_verdict_rests_on():
+    def level(arm, seed, value):
+        rows = np.arange(200) < round(200 * value)
+        logits = np.where(rows, 1.0, -1.0) * (2 * LABELS - 1)
+        found = {"accuracy": metrics.accuracy(LABELS, logits)}
+        return RunScores(arm=arm, seed=seed, collapsed=False, metrics=found, test=(CASES, logits), val=None)
+
+    runs = [level(arm, s, 0.8) for arm in ("a", "b") for s in range(8)]
+    runs += [level("c", s, 0.75 + 0.2 * (-1) ** s) for s in range(8)]
+    result = judge_one(Evidence(runs), {"metric": "accuracy", "best": "a"})
+    assert (result.verdict, result.rival) == ("not supported", "b")
+    assert result.estimate.value == 0
+
+
+def test_best_is_decided_by_the_pairs_that_did_not_collapse():
+    runs = [scores(arm, s, skill) for arm, skill in (("top", 1.2), ("middle", 0.5)) for s in range(10)]
+    runs += [scores("gone", s, 1.0, collapsed=True) for s in range(10)]
+    found = Evidence(runs)
+    assert judge_one(found, {"metric": "accuracy", "best": "middle"}).verdict == "contradicted"
+    best = judge_one(found, {"metric": "accuracy", "best": "top"})
+    assert (best.verdict, best.decision.qualifier) == ("undecided", "collapse")
+
+
+def test_test_cases_that_differ_between_seeds_are_not_taken_for_a_redrawn_split():
+    def run(arm, seed, skill):
+        names = tuple(f"s{seed}-{i}" for i in range(200))
+        return scores(arm, seed, skill, cases=CaseSet(names=names, labels_N=LABELS, subjects_N=np.arange(200)))
+
+    found = Evidence([run(arm, s, skill) for arm, skill in GOOD_AND_BAD.items() for s in range(8)])
+    result = judge_one(found, {"metric": "accuracy", "better": "good", "than": "bad"})
+    assert (result.verdict, result.decision.qualifier) == ("undecided", "not measured")
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_single_json(call):  # noqa: F811
     assert code == 0
     assert found["runs"][0] == {
         "run": "291/400", "accuracy": 0.7275, "lo": pytest.approx(0.681857, abs=5e-7),
-        "hi": pytest.approx(0.768815, abs=5e-7),
+        "hi": pytest.approx(0.768815, abs=5e-7), "fits": None,
     }  # fmt: skip
     assert [(pair["first"], pair["second"]) for pair in found["pairs"]] == [
         ("291/400", "278/400"), ("291/400", "290/400"), ("278/400", "290/400"),
@@ -187,27 +187,47 @@ def test_judge_anyones_logits(call, tmp_path):  # noqa: F811
 
 
 COLUMNS_TEXT = "expected the columns arm, seed, case, label, logit and, where known, subject and split"
+HEAD = "arm,seed,case,label,logit\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("arm,seed,case,label\na,0,x,1\n", f"no column logit; {COLUMNS_TEXT}; name the columns so"),
-        ("arm,seed,case,label,logit\n", f"no rows; {COLUMNS_TEXT}; check the file"),
-        ("arm,seed,case,label,logit\na,0,x,2,0.5\n", ', line 2: label "2"; expected 0 or 1; mend the line'),
         (
-            "arm,seed,case,label,logit\na,0,x,1,high\n",
-            ', line 2: logit "high"; expected a finite number; mend the line',
+            "arm,seed,case,label\na,0,x,1\n",
+            f": no column logit; it has arm, seed, case, label; {COLUMNS_TEXT}; name the columns so, with commas",
         ),
-        ("arm,seed,case,label,logit\na,0,x,1,inf\n", ', line 2: logit "inf"; expected a finite number; mend the line'),
-        ("arm,seed,case,label,logit\na,0.5,x,1,1\n", ', line 2: seed "0.5"; expected a whole number; mend the line'),
+        ("arm,seed,case,label,label,logit\n", f": two columns label; {COLUMNS_TEXT}; delete one"),
+        (HEAD, f": no rows; {COLUMNS_TEXT}; check the file"),
+        (HEAD + "a,0,x,2,0.5\n", ', line 2: label "2"; expected 0 or 1; mend the line'),
+        (HEAD + "a,0,x,1,high\n", ', line 2: logit "high"; expected a finite number; mend the line'),
+        (HEAD + "a,0,x,1,inf\n", ', line 2: logit "inf"; expected a finite number; mend the line'),
+        (HEAD + "\na,0.5,x,1,1\n", ', line 3: seed "0.5"; expected a whole number; mend the line'),
+        (HEAD + "a,1e300,x,1,1\n", ', line 2: seed "1e300"; expected a whole number; mend the line'),
+        (HEAD + "a,0,x,1\n", ", line 2: 4 cells; expected 5, as in the first line; mend the line"),
+        (HEAD + "a ,0,x,1,1\n", ', line 2: arm "a "; expected a text without spaces around it; mend the line'),
+        (HEAD + "a\x1b[31m,0,x,1,1\n", "; expected a text without spaces around it; mend the line"),
         (
-            "arm,seed,case,label,logit\na,0,x,1,1\na,0,x,1,2\n",
-            "case x stands twice for arm a, seed 0; expected each case once; delete one",
+            HEAD + "a,0,x,1,1\na,0,x,1,2\n",
+            ", line 3: case x stands twice for arm a, seed 0; expected each case once in a run; delete one",
+        ),
+        (
+            HEAD + "a,0,x,1,1\na,1,x,0,2\n",
+            ", line 3: case x has another label, subject or split than above; expected the same in every run;"
+            " mend one of them",
+        ),
+        (
+            HEAD + "a,0,x,1,1\na,0,y,0,1\na,1,x,1,2\n",
+            ": arm a, seed 1 lacks the test case y; expected the same test cases in every run;"
+            " add it, or leave it out of all",
         ),
         (
             "arm,seed,case,label,logit,split\na,0,x,1,1,val\n",
-            "arm a, seed 0 has no test case; expected split test in some rows; check split",
+            ": arm a, seed 0 has no test case; expected split test in some of its rows; check split",
+        ),
+        (
+            "arm,seed,case,label,logit,split\na,0,x,1,1,Test\n",
+            ', line 2: split "Test"; expected train, val, test; mend the line',
         ),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from doubleread import metrics
-from doubleread.stats import CASE_COVARIANCES, contrast, prediction_interval
+from doubleread.stats import CASE_COVARIANCES, contrast, difference_covariance, prediction_interval
 
 
 @pytest.fixture
@@ -95,3 +95,46 @@ def test_a_prediction_is_wider_than_the_mean_and_widest_on_few_images():
     few, many = prediction_interval(found, 3, 400, 100), prediction_interval(found, 3, 400, 10_000)
     assert few[0] < many[0] < found.lo
     assert few[1] > many[1] > found.hi
+
+
+def two_sets(shared):
+    """Return 80 cases and 120 others, 4 runs on both; of the subjects, `shared` stand in both sets."""
+    rng = np.random.default_rng(4)
+    subjects = np.arange(80), np.arange(80 - shared, 200 - shared)
+    skill = rng.normal(size=(1, 300))
+    parts = []
+    for names in subjects:
+        labels = names % 2
+        parts.append((0.8 * (2 * labels - 1) + skill[:, names] + 0.5 * rng.normal(size=(4, len(names))), labels, names))
+    return parts
+
+
+def test_a_difference_of_two_sets_without_shared_subjects_is_the_sum_of_their_parts():
+    a, b = two_sets(shared=0)
+    accuracy = CASE_COVARIANCES["accuracy"]
+    assert difference_covariance(*a, *b) == pytest.approx(accuracy(*a) + accuracy(*b))
+    assert difference_covariance(*b, *a) == pytest.approx(difference_covariance(*a, *b))
+
+
+def test_a_difference_of_two_sets_with_shared_subjects_agrees_with_a_bootstrap_of_subjects():
+    a, b = two_sets(shared=60)
+    rng = np.random.default_rng(0)
+    names = np.unique(np.concatenate([a[2], b[2]]))
+    groups = [np.flatnonzero(names % 2 == label) for label in (0, 1)]
+    right = [((logits > 0) == labels).astype(float) for logits, labels, _ in (a, b)]
+    draws = []
+    for _ in range(4000):
+        counts = np.zeros(len(names))
+        for group in groups:
+            np.add.at(counts, rng.choice(group, len(group)), 1)
+        weights = [counts[np.searchsorted(names, part[2])] for part in (a, b)]
+        # the class counts of each set stay fixed, as in the formula
+        values = []
+        for hits, w, part in zip(right, weights, (a, b), strict=True):
+            shares = [(hits[:, part[1] == k] @ w[part[1] == k]) / w[part[1] == k].sum() for k in (0, 1)]
+            values.append(sum(s * (part[1] == k).mean() for k, s in enumerate(shares)))
+        draws.append(values[0] - values[1])
+    found = difference_covariance(*a, *b)
+    assert np.sqrt(np.diag(found)) == pytest.approx(np.std(draws, axis=0), rel=0.08)
+    alone = CASE_COVARIANCES["accuracy"](*a) + CASE_COVARIANCES["accuracy"](*b)
+    assert np.trace(found) < 0.95 * np.trace(alone), "shared subjects move both sets together"

@@ -90,7 +90,7 @@ MISTAKES = [
     ),
     (
         {"in_grid": True, "trend": "increasing", "factor": "loss"},
-        "study.yaml, experiments.grid.claims.c: no trend over bce, ce (could not convert string to float: 'bce');"
+        "study.yaml, experiments.grid.claims.c: no trend over bce, ce (bce is no number);"
         " expected levels that are numbers above 0",
     ),
     ({"best": "all"}, WHERE + 'got "all"; expected one arm of two or more'),
@@ -148,6 +148,48 @@ def test_margins_and_priors_are_of_metrics():
         parse_study(small_study("phantom", margin={"acuracy": 0.1}), place="s")
     with pytest.raises(UserError, match="unknown metric"):
         parse_study(small_study("phantom", prior={"lossy": {"seed_sd": 0.1}}), place="s")
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        (
+            {"better": {}, "than": {"loss": "ce"}},
+            "an arm without a level; expected {factor: label, …}, or all; name one",
+        ),
+        (
+            {"better": {"loss": "bce"}, "than": {"loss": "bce"}, "more_at": {"optimizer.lr": 0.1},
+             "than_at": {"optimizer.lr": 0.01}},
+            "both sides are the same arms; name two different ones",
+        ),
+        (
+            {"better": {"loss": "bce"}, "than": {"loss": "ce"}, "more_at": {"loss": "bce"}, "than_at": {"loss": "ce"}},
+            "one factor on both sides of the interaction; expected two factors; name another",
+        ),
+        ({"arm": "all", "above": 72}, "above 72; expected a fraction from 0 to 1; write 2 points as 0.02"),
+        (
+            {"arm": "all", "above": 0.5, "margin": 2},
+            "margin 2; expected a fraction from 0 to 1; write 2 points as 0.02",
+        ),
+    ],
+)  # fmt: skip
+def test_claims_that_say_nothing(claim, expected):
+    assert message(in_grid=True, **claim) == f"study.yaml, experiments.grid.claims.c: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("assumption", "expected"),
+    [
+        ({"alternatives": []}, "alternatives: got []; expected a list of one value or more"),
+        ({"alternatives": [3]}, "expected alternatives that differ from what is assumed, and from each other"),
+        ({"alternatives": [5], "experiments": []}, "experiments: got []; expected a list of experiments"),
+    ],
+)
+def test_assumptions_that_say_nothing(assumption, expected):
+    whole = {"path": "epochs", "assumed": 3, "because": "not stated", **assumption}
+    with pytest.raises(UserError) as caught:
+        parse_study(small_study("phantom", assumptions={"it": whole}), place="s")
+    assert str(caught.value).endswith(expected)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -211,6 +253,31 @@ def test_mistakes_in_a_claims_file(tmp_path, text, expected):
     with pytest.raises(UserError) as caught:
         load_claims(write(tmp_path, text), ["a", "b"])
     assert str(caught.value).startswith(expected)
+
+
+def test_sides_that_are_averaged_over_other_levels_are_confounded(tmp_path):
+    arms = {"a8": {"loss": "bce", "b": 8}, "a32": {"loss": "bce", "b": 32}, "c8": {"loss": "ce", "b": 8}}
+    path = write(
+        tmp_path, f"arms: {arms}\nclaims: [{{id: x, metric: accuracy, better: {{loss: bce}}, than: {{loss: ce}}}}]"
+    )
+    with pytest.raises(UserError) as caught:
+        load_claims(path, list(arms))
+    assert str(caught.value) == (
+        "claims.yaml.claims.x: the sides have other levels of the remaining factors;"
+        " expected the same on each; name those levels too"
+    )
+
+
+def test_levels_are_of_every_arm(tmp_path):
+    path = write(tmp_path, "arms: {a: {f: 1}}\nclaims: [{id: x, metric: accuracy, trend: increasing}]")
+    with pytest.raises(UserError) as caught:
+        load_claims(path, ["a", "b"])
+    assert str(caught.value) == "claims.yaml, arms: arm b has no levels; expected levels for every arm; add them"
+
+
+def test_an_arm_is_found_by_its_whole_name_first(tmp_path):
+    path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: a, than: f/a}]")
+    assert load_claims(path, ["a", "e/a", "f/a"])[0].contrasts == ({"a": 1.0, "f/a": -1.0},)
 
 
 def test_logits_that_no_claim_is_about():

@@ -22,6 +22,7 @@ from doubleread.stats import (
     cases_needed,
     combined,
     decide,
+    deciding,
     detectable,
     estimate,
     largest_discordant,
@@ -74,11 +75,11 @@ class ClaimResult:
     metric's own unit. `seeds` are those used, `left_out` those that some arm did not finish or has no value for.
     `mdd` is the smallest detectable difference, `seeds_needed` and `cases_needed` what it takes to detect the margin,
     None where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
-    `collapsed` counts collapsed runs by arm, `collapse_p` compares the two sides by Fisher's exact test, `diverged` and
-    `diverge_p` do the same for runs that diverged; `without` is the estimate without the collapsed ones. `carried_by`
-    is 1 or 2 where so few seeds carry the result. `monotone` is the p of a trend in every step. `bootstrap` is the
-    percentile interval of the two-way bootstrap, from 20 seeds on; `single` what one run each shows, where there is
-    one seed.
+    `finished` counts finished runs by arm, `collapsed` those that collapsed, `diverged` those that diverged;
+    `collapse_p` and `diverge_p` compare the two sides by Fisher's exact test. `without` is the estimate without the
+    collapsed runs, over `seeds_without` seeds. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone`
+    is the p of a trend in every step. `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds
+    on; `single` what one run each shows, where there is one seed.
     """
 
     claim: Claim
@@ -94,11 +95,13 @@ class ClaimResult:
     cases_needed: int | None
     order_shown: float
     monotone: float
+    finished: dict[str, int]
     collapsed: dict[str, int]
     collapse_p: float
     diverged: dict[str, int]
     diverge_p: float
     without: Estimate | None
+    seeds_without: int
     carried_by: int
     bootstrap: tuple[float, float] = (math.nan, math.nan)
     single: OneRunEach | None = None
@@ -124,27 +127,24 @@ class ClaimResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """The contrasts of one claim, each ψ (R,) with its estimate, over some seeds."""
+    """The contrasts of one claim, each with its seeds, its ψ (R,) and its estimate."""
 
-    seeds: tuple[int, ...]
+    seeds: tuple[tuple[int, ...], ...]
     psi: tuple[np.ndarray, ...]
     estimates: tuple[Estimate, ...]
 
     def question(self, claim: Claim) -> Question:
+        """Return what the claim asks; a comparison with too few seeds is one of several that says nothing."""
+        most = max(len(seeds) for seeds in self.seeds)
         return Question(
-            gains=tuple(turned(e, claim.sign) for e in self.estimates),
+            gains=tuple(
+                turned(e, claim.sign) if len(seeds) >= min(FEWEST_SEEDS, most) else NOTHING
+                for e, seeds in zip(self.estimates, self.seeds, strict=True)
+            ),
             margin=claim.margin,
-            seeds=len(self.seeds),
+            seeds=most,
             equal=claim.kind == "equal",
         )
-
-    def binding(self, claim: Claim) -> int:
-        """Return which contrast the claim hangs on: the rival that it beats by least, or loses to by most."""
-        gains = [
-            claim.sign * e.value / e.se if e.se > 0 else math.copysign(math.inf, claim.sign * e.value)
-            for e in self.estimates
-        ]
-        return int(np.argmin([math.inf if math.isnan(gain) else gain for gain in gains]))
 
 
 def judge_claims(claims: Sequence[Claim], evidence: Evidence) -> list[ClaimResult]:
@@ -189,25 +189,32 @@ def _both_ways(decision: Decision, without: Decision) -> Decision:
 
 
 def measure(claim: Claim, evidence: Evidence, broken: Collection[tuple[str, int]]) -> _Measured:
-    """Return the contrasts of a claim over the seeds that all its arms have, without the runs in `broken`."""
-    arms = claim.arms
-    seeds = [
-        seed for seed in evidence.shared_seeds(claim.metric, arms) if not any((arm, seed) in broken for arm in arms)
-    ]
+    """Return the contrasts of a claim, each over the seeds that all its arms have, without the runs in `broken`."""
+    parts = [_contrast(claim, weights, evidence, broken) for weights in claim.contrasts]
+    return _Measured(
+        seeds=tuple(seeds for seeds, _, _ in parts),
+        psi=tuple(psi_R for _, psi_R, _ in parts),
+        estimates=tuple(found for _, _, found in parts),
+    )
+
+
+def _contrast(
+    claim: Claim, weights: Mapping[str, float], evidence: Evidence, broken: Collection[tuple[str, int]]
+) -> tuple[tuple[int, ...], np.ndarray, Estimate]:
+    """Return the seeds that are there, ψ (R,) and the estimate of one contrast."""
+    arms = tuple(weights)
+    there = evidence.shared_seeds(claim.metric, arms)
+    seeds = tuple(seed for seed in there if not any((arm, seed) in broken for arm in arms))
     if not seeds:
-        nothing = tuple(NOTHING for _ in claim.contrasts)
-        return _Measured(seeds=(), psi=tuple(np.empty(0) for _ in nothing), estimates=nothing)
+        return (), np.empty(0), NOTHING
     theta_TR = evidence.values(claim.metric, arms, seeds)
     try:
         covariance = evidence.covariance(claim.metric, arms, seeds)
     except Unpaired:
         covariance = np.full((len(arms), len(seeds)) * 2, math.nan)
-    psi, estimates = [], []
-    for weights in claim.contrasts:
-        psi_R, cov_RR = combined(theta_TR, np.array([weights.get(arm, 0.0) for arm in arms]), covariance)
-        psi.append(_less(psi_R, claim.offset))
-        estimates.append(estimate(psi[-1], cov_RR))
-    return _Measured(seeds=tuple(seeds), psi=tuple(psi), estimates=tuple(estimates))
+    psi_R, cov_RR = combined(theta_TR, np.array(list(weights.values())), covariance)
+    moved_R = _less(psi_R, claim.offset)
+    return seeds, moved_R, estimate(moved_R, cov_RR)
 
 
 def _less(psi_R: np.ndarray, offset: float) -> np.ndarray:
@@ -223,35 +230,39 @@ def turned(e: Estimate, sign: int) -> Estimate:
 def _result(
     claim: Claim, evidence: Evidence, m: _Measured, decision: Decision, family: int, sound: _Measured | None
 ) -> ClaimResult:
-    index = m.binding(claim)
-    found, seeds = m.estimates[index], len(m.seeds)
+    index = deciding(m.question(claim), decision.verdict)
+    found, used = m.estimates[index], m.seeds[index]
+    seeds = len(used)
     spread = found.seed_var * seeds
-    cases = cases_behind(claim.metric, evidence.runs[claim.arms[0], m.seeds[0]]) if seeds else 0
+    cases = cases_behind(claim.metric, evidence.runs[next(iter(claim.contrasts[index])), used[0]]) if seeds else 0
     done = {arm: len(evidence.seeds_of(arm)) for arm in claim.arms}
     collapsed = {arm: n for arm in claim.arms if (n := _count_collapsed(evidence, arm))}
     diverged = {arm: n for arm in claim.arms if (n := evidence.diverged.get(arm, 0))}
-    tried = sorted({seed for arm in claim.arms for seed in evidence.seeds_of(arm)})
+    arms = claim.contrasts[index]
+    tried = sorted({seed for arm in arms for seed in evidence.seeds_of(arm)})
     return ClaimResult(
         claim=claim,
         decision=decision,
         estimate=found,
         rival=claim.rivals[index] if claim.rivals else None,
-        seeds=m.seeds,
-        left_out=tuple(seed for seed in tried if seed not in m.seeds),
+        seeds=used,
+        left_out=tuple(seed for seed in tried if seed not in used),
         cases=cases,
         family=family,
         mdd=detectable(spread, found.case_var, seeds, family),
         seeds_needed=seeds_needed(spread, found.case_var, claim.margin, family),
         cases_needed=cases_needed(spread, found.case_var, seeds, cases, claim.margin, family) if cases else None,
-        order_shown=_order_shown(claim, evidence, m.seeds, index),
-        monotone=_monotone(claim, evidence, m.seeds),
+        order_shown=_order_shown(claim, evidence, used, index),
+        monotone=_monotone(claim, evidence, used),
+        finished=done,
         collapsed=collapsed,
         collapse_p=_rates_p(claim, index, collapsed, done),
         diverged=diverged,
         diverge_p=_rates_p(claim, index, diverged, {arm: n + diverged.get(arm, 0) for arm, n in done.items()}),
-        without=sound.estimates[sound.binding(claim)] if sound is not None and len(sound.seeds) > 1 else None,
+        without=sound.estimates[index] if sound is not None and len(sound.seeds[index]) > 1 else None,
+        seeds_without=len(sound.seeds[index]) if sound is not None else seeds,
         carried_by=_carried(m.psi[index], found, claim) if seeds >= FEWEST_SEEDS else 0,
-        single=_one_run_each(claim, evidence, m.seeds[0]) if seeds == 1 else None,
+        single=_one_run_each(claim, evidence, used[0]) if seeds == 1 else None,
     )
 
 

@@ -58,7 +58,7 @@ def case_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray | None
         return _gap_covariance(metric, runs)
     name = metric.removeprefix("val_")
     scored = _scored(runs, validation=metric != name)
-    if _redrawn(runs, scored):
+    if metric != name and _redrawn(runs, scored):
         return None
     cases = _shared(scored)
     return CASE_COVARIANCES[name](np.stack([logits for _, logits in scored]), cases.labels_N, cases.subjects_N)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import pairwise
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores
-from doubleread.errors import UserError
+from doubleread.errors import UserError, printable
 from doubleread.files import user_path
 from doubleread.metrics import CASE_METRICS
+from doubleread.nouns import SPLITS
 
 REQUIRED = ("arm", "seed", "case", "label", "logit")
 OPTIONAL = ("subject", "split")
@@ -23,97 +26,154 @@ def read_logits_file(path: str | Path) -> Evidence:
     """Return the runs in a CSV of arm, seed, case, label, logit, and where known subject and split.
 
     A label is 0 or 1, a logit a finite number; above 0 it calls a case positive. Without `subject` every case is its
-    own; without `split` all are test cases; rows of other splits than test and val are left out.
+    own; without `split` all are test cases; training cases are left out. Every run has the same test cases.
 
     Raises:
-        UserError: the file cannot be read, lacks a column, has a value that does not fit, or a case twice in a run.
+        UserError: the file cannot be read, lacks a column, has a value that does not fit, or cases that are not the
+            same in every run.
     """
     place = user_path(path, "LOGITS.csv")
-    columns = _columns_of(place)
-    runs = []
-    order = np.lexsort((columns["case"], columns["split"], columns["seed"], columns["arm"]))
-    ordered = {name: values[order] for name, values in columns.items()}
-    for rows in _runs_of(ordered["arm"], ordered["seed"]):
-        run = {name: values[rows] for name, values in ordered.items()}
-        arm, seed = str(run["arm"][0]), int(run["seed"][0])
-        parts = {str(split): _part(run, run["split"] == split, place) for split in np.unique(run["split"])}
-        if "test" not in parts:
-            raise UserError(
-                str(place),
-                f"arm {arm}, seed {seed} has no test case",
-                "expected split test in some rows",
-                "check split",
-            )
-        runs.append(_run(arm, seed, parts["test"], parts.get("val")))
-    return Evidence(runs)
+    runs: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    known: dict[str, _Case] = {}
+    for row in _rows(place):
+        case = known.setdefault(row.case, _Case(row.label, row.subject, row.split))
+        if case != _Case(row.label, row.subject, row.split):
+            found = f"case {row.case} has another label, subject or split than above"
+            raise UserError(f"{place}, line {row.line}", found, "expected the same in every run", "mend one of them")
+        logits = runs.setdefault((row.arm, row.seed), {}).setdefault(row.split, {})
+        if row.case in logits:
+            found = f"case {row.case} stands twice for arm {row.arm}, seed {row.seed}"
+            raise UserError(f"{place}, line {row.line}", found, "expected each case once in a run", "delete one")
+        logits[row.case] = row.logit
+    if not runs:
+        raise UserError(str(place), "no rows", _allowed(), "check the file")
+    return _evidence(runs, known, place)
 
 
-def _runs_of(arm_M: np.ndarray, seed_M: np.ndarray) -> list[slice]:
-    """Return the rows of each run of a table that is sorted by arm and seed."""
-    changes = np.flatnonzero((arm_M[1:] != arm_M[:-1]) | (seed_M[1:] != seed_M[:-1])) + 1
-    edges = [0, *changes.tolist(), len(arm_M)]
-    return [slice(a, b) for a, b in pairwise(edges)]
+@dataclass(frozen=True, slots=True)
+class _Case:
+    label: int
+    subject: str
+    split: str
 
 
-def _columns_of(path: Path) -> dict[str, np.ndarray]:
-    table = _read(path)
-    texts = {name: table[name].to_numpy(str) for name in (*REQUIRED, *OPTIONAL) if name in table}
-    if not len(texts["arm"]):
-        raise UserError(str(path), "no rows", _allowed(), "check the file")
-    texts.setdefault("split", np.full(len(texts["arm"]), "test"))
-    subject = texts.get("subject", np.full(len(texts["arm"]), ""))
-    numbers = {name: _numbers(texts[name], name, path) for name in ("seed", "label", "logit")}
-    _require(numbers["seed"] % 1 == 0, texts["seed"], "seed", "expected a whole number", path)
-    _require(np.isin(numbers["label"], (0, 1)), texts["label"], "label", "expected 0 or 1", path)
-    return {
-        "arm": texts["arm"],
-        "seed": numbers["seed"].astype(np.int64),
-        "case": texts["case"],
-        "split": texts["split"],
-        # a subject that is not known is the case alone, never the same one as another case's
-        "subject": np.where(subject == "", np.char.add("case ", texts["case"]), np.char.add("subject ", subject)),
-        "label": numbers["label"].astype(np.int64),
-        "logit": numbers["logit"],
-    }
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    arm: str
+    seed: int
+    case: str
+    label: int
+    subject: str
+    split: str
+    logit: float
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _evidence(
+    runs: Mapping[tuple[str, int], Mapping[str, Mapping[str, float]]], known: Mapping[str, _Case], place: Path
+) -> Evidence:
+    sets: dict[tuple[str, ...], CaseSet] = {}
+    first = next(iter(runs.values())).get("test", {})
+    scored = []
+    for (arm, seed), splits in sorted(runs.items()):
+        _require_same(splits.get("test", {}), first, f"arm {arm}, seed {seed}", place)
+        parts = {split: _part(splits[split], known, sets) for split in ("test", "val") if split in splits}
+        scored.append(_run(arm, seed, parts["test"], parts.get("val")))
+    return Evidence(scored)
+
+
+def _require_same(test: Mapping[str, float], first: Mapping[str, float], run: str, place: Path) -> None:
+    if not test:
+        raise UserError(str(place), f"{run} has no test case", "expected split test in some of its rows", "check split")
+    if test.keys() != first.keys():
+        case = min(test.keys() ^ first.keys())
+        found = f"{run} {'lacks' if case in first else 'alone has'} the test case {case}"
+        raise UserError(
+            str(place), found, "expected the same test cases in every run", "add it, or leave it out of all"
+        )
+
+
+def _part(
+    logits: Mapping[str, float], known: Mapping[str, _Case], sets: dict[tuple[str, ...], CaseSet]
+) -> tuple[CaseSet, np.ndarray]:
+    names = tuple(sorted(logits))
+    if names not in sets:
+        cases = [known[name] for name in names]
+        sets[names] = CaseSet(
+            names=names,
+            labels_N=np.array([case.label for case in cases]),
+            subjects_N=np.array([case.subject for case in cases]),
+        )
+    return sets[names], np.array([logits[name] for name in names])
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    """Yield the rows of a file, checked, each with its line; training cases are left out."""
     if not path.is_file():
-        raise UserError(str(path), "no such file", "expected a CSV of logits", "check the path")
+        found = "this is a folder" if path.is_dir() else "no such file"
+        raise UserError(str(path), found, "expected a CSV of logits", "check the path")
     if path.stat().st_size > MAX_BYTES:
         size = f"{path.stat().st_size:,} bytes"
         raise UserError(str(path), size, f"expected at most {MAX_BYTES:,}", "split it by arm")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(str(path), f"not a CSV ({reason})", _allowed(), "check the file") from error
-    missing = [name for name in REQUIRED if name not in table]
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            names = _header(next(lines, []), path)
+            for cells in lines:
+                if cells and (row := _row(cells, names, lines.line_num, path)).split != "train":
+                    yield row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(str(path), f"not a CSV in UTF-8 ({error})", _allowed(), "save it as one") from error
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    found = [name.strip() for name in names]
+    missing = [name for name in REQUIRED if name not in found]
     if missing:
-        raise UserError(str(path), f"no column {missing[0]}", _allowed(), "name the columns so")
-    return table
+        has = f"; it has {', '.join(found)[:100]}" if found else ""
+        raise UserError(str(path), f"no column {missing[0]}{has}", _allowed(), "name the columns so, with commas")
+    twice = [name for name in (*REQUIRED, *OPTIONAL) if found.count(name) > 1]
+    if twice:
+        raise UserError(str(path), f"two columns {twice[0]}", _allowed(), "delete one")
+    return found
 
 
-def _numbers(texts: np.ndarray, name: str, path: Path) -> np.ndarray:
-    numbers = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=np.float64)
-    _require(np.isfinite(numbers), texts, name, "expected a finite number", path)
-    return numbers
+def _row(cells: list[str], names: list[str], line: int, path: Path) -> _Row:
+    place = f"{path}, line {line}"
+    if len(cells) != len(names):
+        raise UserError(place, f"{len(cells)} cells", f"expected {len(names)}, as in the first line", "mend the line")
+    row = dict(zip(names, cells, strict=True))
+    for name in ("arm", "case", "subject", "split"):
+        if (text := row.get(name, "")) != printable(text).strip() or (not text and name in REQUIRED):
+            raise UserError(place, f'{name} "{text}"', "expected a text without spaces around it", "mend the line")
+    subject, split = row.get("subject", ""), row.get("split") or "test"
+    if split not in SPLITS:
+        raise UserError(place, f'split "{split}"', f"expected {', '.join(SPLITS)}", "mend the line")
+    if row["label"].strip() not in ("0", "1", "0.0", "1.0"):
+        raise UserError(place, f'label "{row["label"]}"', "expected 0 or 1", "mend the line")
+    if not re.fullmatch(r"\s*-?\d{1,15}\s*", row["seed"]):
+        raise UserError(place, f'seed "{row["seed"]}"', "expected a whole number", "mend the line")
+    return _Row(
+        line=line,
+        arm=row["arm"],
+        seed=int(row["seed"]),
+        case=row["case"],
+        label=int(float(row["label"])),
+        # a subject that is not known is the case alone, never the same one as another case's
+        subject=f"subject {subject}" if subject else f"case {row['case']}",
+        split=split,
+        logit=_logit(row["logit"], place),
+    )
 
 
-def _require(good: np.ndarray, texts: np.ndarray, name: str, allowed: str, path: Path) -> None:
-    if not good.all():
-        row = int(np.flatnonzero(~good)[0])
-        raise UserError(f"{path}, line {row + 2}", f'{name} "{texts[row]}"', allowed, "mend the line")
-
-
-def _part(run: Mapping[str, np.ndarray], mine: np.ndarray, path: Path) -> tuple[CaseSet, np.ndarray]:
-    names = run["case"][mine]
-    twice = names[1:][names[1:] == names[:-1]]
-    if len(twice):
-        where = f"arm {run['arm'][0]}, seed {run['seed'][0]}"
-        raise UserError(str(path), f"case {twice[0]} stands twice for {where}", "expected each case once", "delete one")
-    cases = CaseSet(names=tuple(names), labels_N=run["label"][mine], subjects_N=run["subject"][mine])
-    return cases, run["logit"][mine]
+def _logit(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(place, f'logit "{text}"', "expected a finite number", "mend the line")
+    return value
 
 
 def _run(arm: str, seed: int, test: tuple[CaseSet, np.ndarray], val: tuple[CaseSet, np.ndarray] | None) -> RunScores:

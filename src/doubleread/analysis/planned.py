@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from doubleread.analysis.claims import measure
 from doubleread.analysis.evidence import Evidence
-from doubleread.metrics import CASE_METRICS, GAP_METRICS
+from doubleread.metrics import CASE_METRICS, CURVE_METRICS, GAP_METRICS
 from doubleread.stats import detectable, seeds_needed
 from doubleread.study import Claim, Prior, Study
 
@@ -59,14 +59,16 @@ def _from_runs(claim: Claim, evidence: Evidence | None) -> tuple[float, float, s
     if evidence is None or not set(claim.arms) <= set(evidence.arms):
         return math.nan, math.nan, ""
     found = measure(claim, evidence, ())
-    if len(found.seeds) < 2:
+    fewest = min(len(seeds) for seeds in found.seeds)
+    if fewest < 2:
         return math.nan, math.nan, ""
-    widest = max(found.estimates, key=lambda e: e.se)
-    return widest.seed_var * len(found.seeds), widest.case_var, f"{len(found.seeds)} seeds in the store"
+    widest, seeds = max(zip(found.estimates, found.seeds, strict=True), key=lambda pair: pair[0].se)
+    return widest.seed_var * len(seeds), widest.case_var, f"{len(seeds)} seeds in the store"
 
 
 def _from_prior(claim: Claim, priors: Mapping[str, Prior], test_cases: int) -> tuple[float, float, bool, str]:
-    prior = priors.get(claim.metric)
+    curve = next((name for name in CURVE_METRICS if claim.metric.startswith(f"{name}_")), "")
+    prior = priors.get(claim.metric, priors.get(curve))
     if prior is None:
         return math.nan, math.nan, False, "nothing known"
     squares = max(sum(w**2 for w in weights.values()) for weights in claim.contrasts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,17 +19,21 @@ from doubleread.stats import (
 )
 
 MOST_CASES = 100_000
-_COUNTS = re.compile(r"(\d+)\s*/\s*(\d+)")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\s*/\s*(\d+)")
+_COUNTS = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})")
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%\s*/\s*(\d{1,9})")
 EXPECTED = "expected RIGHT/IMAGES, such as 291/400, or PERCENT%/IMAGES, such as 72.75%/400"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One reported run: `right` of `cases` test images were called right."""
+    """One reported run: `right` of `cases` test images were called right.
+
+    `fits` are the fewest and the most right answers that would print the same percentage, where they are not one.
+    """
 
     right: int
     cases: int
+    fits: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
@@ -48,6 +53,10 @@ def single_command(reported: list[str], as_json: bool) -> None:
         out().print(
             f"{run['run']} right: {100 * run['accuracy']:.2f} %, 95 % interval {low:.2f} to {high:.2f} % (Wilson)"
         )
+        if run["fits"] is not None:
+            out().print(
+                f"  taken as {run['run']}; {run['fits'][0]} to {run['fits'][1]} right print the same percentage"
+            )
     for pair in found["pairs"]:
         out().print(f"\n{pair['first']} against {pair['second']}")
         for line in pair["words"]:
@@ -66,13 +75,16 @@ def parse_run(text: str) -> Run:
     """
     if match := _COUNTS.fullmatch(text.strip()):
         right, cases = int(match[1]), int(match[2])
+        fits = (right, right)
     elif match := _PERCENT.fullmatch(text.strip()):
         cases = int(match[2])
         exact = float(match[1]) / 100 * cases
         right = round(exact)
         # a printed percentage may be off by half of its last digit
         last_digit = 10 ** -len(match[1].partition(".")[2])
-        if abs(exact - right) > last_digit / 200 * cases + 1e-9:
+        slack = last_digit / 200 * cases + 1e-9
+        fits = (math.ceil(exact - slack), math.floor(exact + slack))
+        if abs(exact - right) > slack:
             raise UserError(f"single {text}", f"{match[1]} % of {cases} is {exact:g} images", EXPECTED, "check both")
     else:
         raise UserError(f"single {text}", "no count of images", EXPECTED)
@@ -82,12 +94,12 @@ def parse_run(text: str) -> Run:
         )
     if right > cases:
         raise UserError(f"single {text}", "more right than images", EXPECTED, "check both numbers")
-    return Run(right=right, cases=cases)
+    return Run(right=right, cases=cases, fits=fits if fits[0] < fits[1] else None)
 
 
 def _run(run: Run) -> dict[str, Any]:
     lo, hi = wilson(run.right, run.cases)
-    return {"run": run.text, "accuracy": run.right / run.cases, "lo": lo, "hi": hi}
+    return {"run": run.text, "accuracy": run.right / run.cases, "lo": lo, "hi": hi, "fits": run.fits}
 
 
 def _pair(a: Run, b: Run) -> dict[str, Any]:

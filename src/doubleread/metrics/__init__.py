@@ -33,6 +33,7 @@ __all__ = [
     "direction",
     "ece",
     "f1",
+    "is_share",
     "metric_names",
     "probabilities",
     "sensitivity",
@@ -55,6 +56,7 @@ GAP_METRICS: dict[str, str] = {
 """Differences between an accuracy in development and test accuracy, by name, with their definition."""
 
 _LOWER_IS_BETTER = ("brier", "ece", "val_brier", "val_ece", "train_loss", "val_loss", "lowest_train_loss", "seconds")
+_MOVES = ("roughness", "change_after_peak", "change")
 _CURVE_DIRECTIONS = {"roughness": -1, "steadiness": 1, "epochs_to_converge": -1}
 
 
@@ -67,6 +69,13 @@ def metric_names() -> tuple[str, ...]:
         *GAP_METRICS,
         *(f"{name}_{curve}" for name in CURVE_METRICS for curve in CURVES),
     )
+
+
+def is_share(metric: str) -> bool:
+    """Tell whether a metric is a fraction, or a difference of two: it lies between −1 and 1."""
+    cases = metric in CASE_METRICS or metric.removeprefix("val_") in CASE_METRICS
+    moved = any(metric == f"{move}_{part}_accuracy" for move in _MOVES for part in ("train", "val"))
+    return cases or metric in GAP_METRICS or metric == "train_accuracy" or moved
 
 
 def direction(metric: str) -> int:

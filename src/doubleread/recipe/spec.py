@@ -68,6 +68,7 @@ WholeFromZero = Annotated[
     int, Field(strict=True, ge=0, le=2**32 - 1), expecting("a whole number from 0 to 4,294,967,295")
 ]
 Positive = Annotated[float, Field(strict=True, gt=0), expecting("a number > 0")]
+Size = Annotated[float, Field(strict=True, gt=0, le=1e9), expecting("a number above 0, at most 1e9")]
 NotNegative = Annotated[float, Field(strict=True, ge=0), expecting("a number ≥ 0")]
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1), expecting("a number from 0 to below 1")]
 OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1), expecting("a number between 0 and 1")]

@@ -75,9 +75,9 @@ def _claim(axes: Axes, row: int, result: ClaimResult, limit: float) -> None:
         ends = sorted(result.claim.sign * end / margin for end in (result.estimate.lo, result.estimate.hi))
         shown = [max(-limit, min(limit, end)) for end in ends]
         axes.plot(shown, [row, row], color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
-        for end, arrow in zip(ends, ("<", ">"), strict=True):
-            if abs(end) > limit:
-                axes.plot([math.copysign(limit, end)], [row], marker=arrow, color=colour, markersize=8, zorder=3)
+        for end in (end for end in ends if abs(end) > limit):
+            arrow = ">" if end > 0 else "<"
+            axes.plot([math.copysign(limit, end)], [row], marker=arrow, color=colour, markersize=8, zorder=3)
     if abs(gain) <= limit:
         axes.plot([gain], [row], marker=MARKERS[result.verdict], color=colour, markersize=6.5, zorder=4)
 

@@ -129,6 +129,7 @@ def _card(result: StudyResult, claim: ClaimResult) -> dict[str, Any]:
         "margin": amount(claim.claim.metric, claim.claim.margin),
         "p": words.p_text(claim.decision.p),
         "p_holm": words.p_text(claim.decision.p_holm),
+        "p_below": words.p_text(claim.decision.below_margin) if claim.verdict == "not supported" else None,
         "mdd": amount(claim.claim.metric, claim.mdd) if claim.mdd == claim.mdd else "–",
         "seeds": len(claim.seeds),
     }

@@ -7,7 +7,7 @@ import math
 from doubleread.analysis import ClaimResult, OneRunEach
 from doubleread.metrics import CURVE_METRICS, direction
 from doubleread.report import words
-from doubleread.stats import FEWEST_SEEDS, Verdict
+from doubleread.stats import FEWEST_SEEDS, Estimate, Verdict
 
 _COUNTS = ("peak_epoch", "epochs_to_converge")
 
@@ -25,8 +25,11 @@ def amount(metric: str, value: float) -> str:
 
 
 def signed(metric: str, value: float) -> str:
-    """Return a difference with sign and unit."""
-    return ("−" if value < 0 else "+") + amount(metric, value)
+    """Return a difference with sign and unit; what rounds to 0 has no sign."""
+    text = amount(metric, value)
+    if not text.partition(" ")[0].strip("0."):
+        return text
+    return ("−" if value < 0 else "+") + text
 
 
 def sentence(result: ClaimResult) -> str:
@@ -35,8 +38,12 @@ def sentence(result: ClaimResult) -> str:
     if result.decision.qualifier in ("one run each", "too few seeds"):
         n = len(result.seeds)
         return f"{n} {'seed is' if n == 1 else 'seeds are'} too few for a verdict: it takes {FEWEST_SEEDS}."
-    if math.isnan(estimate.lo) or not result.seeds:
-        return "There is nothing to judge it by: the metric was not measured for all of its arms on the same images."
+    if not result.seeds:
+        return f"There is nothing to judge it by: no seed has {what(claim.metric)} of all its arms."
+    if math.isnan(estimate.lo):
+        why = "its arms were scored on different ones, or on too few subjects"
+        unknown = f"how much {what(claim.metric)} varies with the images is unknown"
+        return f"There is nothing to judge it by: {unknown}, for {why}."
     if result.decision.qualifier == "no variation":
         same = signed(claim.metric, estimate.value)
         return f"Every seed shows the same difference, {same}, so that its uncertainty cannot be told."
@@ -52,7 +59,9 @@ def sentence(result: ClaimResult) -> str:
 def notes(result: ClaimResult) -> list[str]:
     """Return what else a reader of the verdict must know: seeds left out, collapsed runs, what would decide it."""
     said = []
-    if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier != "collapse":
+    if result.verdict is Verdict.UNDECIDED and result.decision.qualifier is None and _points_away(result):
+        said.append(f"The interval alone excludes 0; corrected for {result.family} claims it is not shown.")
+    if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier is None:
         said.append(_what_it_takes(result))
     if result.single is not None:
         said.append(_one_run_each(result.single))
@@ -67,7 +76,8 @@ def notes(result: ClaimResult) -> list[str]:
         said.append(f"Diverged runs, which have no score: {counts}{p}.")
     if result.carried_by:
         which = "one seed carries" if result.carried_by == 1 else "two seeds carry"
-        said.append(f"{which.capitalize()} this: without, the difference is less than half as large or turns round.")
+        less = "the difference is less than half as large or turns round, and the others agree"
+        said.append(f"{which.capitalize()} this: without, {less}.")
     if not math.isnan(result.monotone):
         each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
         said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")
@@ -81,7 +91,9 @@ def what(metric: str) -> str:
 
 def _images(metric: str) -> str:
     """Return what would be new: images only where the metric is of images."""
-    training = metric in ("seconds", "train_loss", "train_accuracy", "val_loss", "lowest_train_loss")
+    training = metric in ("train_loss", "train_accuracy", "val_loss", "lowest_train_loss")
+    if metric == "seconds":
+        return "runs on this machine"
     if training or metric.startswith(tuple(CURVE_METRICS)):
         return "runs"
     return "runs on new images from this source"
@@ -121,27 +133,45 @@ def _decided(result: ClaimResult) -> str:
 
 
 def _open(result: ClaimResult) -> str:
-    claim, e = result.claim, result.estimate
-    metric = claim.metric
-    why = "The runs leave it open"
-    if result.decision.qualifier == "collapse":
-        why = "It would hang on runs that collapsed: with and without them the verdict is not the same"
-        if result.without is None:
-            why = "It hangs on runs that collapsed: without them there is nothing left to compare"
+    claim = result.claim
+    metric, span_ = claim.metric, _claimed(result, result.estimate)
+    why = _why_open(result)
     if claim.kind == "one arm":
         limit, average = words.value_text(metric, claim.offset), f"{what(metric)} with {claim.first} may average"
         if result.verdict is Verdict.NOT_SUPPORTED:
             beyond = f"{'above' if claim.sign > 0 else 'below'} {limit} by {amount(metric, claim.margin)} or more"
             return f"It is not {beyond}: {average} {_between(result)}."
-        return f"{why}; {average} {_between(result)}, {'beside' if result.decision.qualifier else 'around'} {limit}."
-    lo, hi = sorted((claim.sign * e.lo, claim.sign * e.hi))
-    between = f"{span(metric, lo, hi)} in the claimed direction"
-    rival = f" over {result.rival}" if result.rival else ""
+        return f"{why}; {average} {_between(result)}, compared with {limit}."
+    rival = f" to {result.rival}" if result.rival else ""
     if result.verdict is Verdict.NOT_SUPPORTED:
-        return (
-            f"If there is a gain{rival} at all, it is below the {amount(metric, claim.margin)} that matter ({between})."
-        )
-    return f"{why}; the gain{rival} in {what(metric)} may be {between}."
+        ruled_out = f"a difference{rival} of {amount(metric, claim.margin)} or more is ruled out"
+        if max(claim.sign * result.estimate.lo, claim.sign * result.estimate.hi) < 0:
+            return f"It points the other way ({span_}), and {ruled_out}."
+        return f"If there is anything in it, it is small: {ruled_out} ({span_})."
+    return f"{why}; the difference{rival} in {what(metric)} may be {span_}."
+
+
+def _why_open(result: ClaimResult) -> str:
+    if result.decision.qualifier != "collapse":
+        return "The runs leave it open"
+    every = [arm for arm, n in result.collapsed.items() if n == result.finished.get(arm)]
+    if every:
+        return f"Every run of {' and '.join(every)} collapsed, so that it cannot be judged without them"
+    if result.seeds_without < FEWEST_SEEDS:
+        left = f"{result.seeds_without} seeds are left, too few for a verdict"
+        return f"It hangs on runs that collapsed: without them {left}"
+    return "It hangs on runs that collapsed: without them the verdict is another one"
+
+
+def _points_away(result: ClaimResult) -> bool:
+    return result.estimate.lo > 0 or result.estimate.hi < 0
+
+
+def _claimed(result: ClaimResult, e: Estimate) -> str:
+    """Return an interval in the claimed direction."""
+    sign = result.claim.sign
+    lo, hi = sorted((sign * e.lo, sign * e.hi))
+    return f"{span(result.claim.metric, lo, hi)} in the claimed direction"
 
 
 def _equal(result: ClaimResult) -> str:
@@ -159,7 +189,7 @@ def _equal(result: ClaimResult) -> str:
 def _between(result: ClaimResult) -> str:
     """Return the interval of one arm's own average."""
     metric, offset = result.claim.metric, result.claim.offset
-    lo = words.value_text(metric, result.estimate.lo + offset).removesuffix(" %")
+    lo = words.value_text(metric, result.estimate.lo + offset).removesuffix(f" {words.unit(metric)}")
     return f"{lo} to {words.value_text(metric, result.estimate.hi + offset)}"
 
 
@@ -211,8 +241,12 @@ def _collapsed(result: ClaimResult) -> str:
     if not math.isnan(result.collapse_p):
         text += f"; Fisher's p of equal rates {words.p_text(result.collapse_p)}"
     if result.without is not None and not math.isnan(result.without.lo):
-        metric, w = result.claim.metric, result.without
-        text += f". Without them: {signed(metric, w.value)} ({span(metric, w.lo, w.hi)})"
+        claim, w = result.claim, result.without
+        if claim.kind == "one arm":
+            lo = words.value_text(claim.metric, w.lo + claim.offset).removesuffix(f" {words.unit(claim.metric)}")
+            text += f". Without them it may average {lo} to {words.value_text(claim.metric, w.hi + claim.offset)}"
+        else:
+            text += f". Without them: {_claimed(result, w)}"
     return f"{text}."
 
 

@@ -15,12 +15,11 @@ SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
 _RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy")
 _MOVES = ("roughness", "change_after_peak", "change")
-PERCENT = frozenset(
-    {
-        *(*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy", "gap", "train_gap"),
-        *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy")),
-    }
+POINTS = frozenset(
+    {"gap", "train_gap", *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy"))}
 )
+"""Metrics that are differences of percentages."""
+PERCENT = frozenset({*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy", *POINTS})
 """Metrics that are fractions and read in percent."""
 _NAMES = {
     "accuracy": "accuracy",
@@ -83,7 +82,9 @@ def value_text(metric: str, value: float) -> str:
     """Return a metric's value as people read it; percent for accuracies and their kind."""
     if math.isnan(value):
         return "–"
-    if metric in PERCENT:
+    if metric in POINTS:
+        text = f"{100 * value:.2f} points"
+    elif metric in PERCENT:
         text = f"{100 * value:.2f} %"
     elif metric == "seconds":
         text = f"{value:.1f}"
@@ -99,6 +100,11 @@ def p_text(p: float) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
+def unit(metric: str) -> str:
+    """Return the unit of a fraction: percent, or points for a difference of percentages."""
+    return "points" if metric in POINTS else "%"
+
+
 def column_name(metric: str) -> str:
     """Return the short head of a terminal table's column."""
     name = LABELS[metric].removeprefix("test ").replace("validation", "val.")
@@ -107,7 +113,7 @@ def column_name(metric: str) -> str:
 
 def spread_cell(metric: str, spread: Spread) -> str:
     """Return `mean ± SD` for a column whose head gives the unit."""
-    return spread_text(metric, spread).removesuffix(" %")
+    return spread_text(metric, spread).removesuffix(f" {unit(metric)}")
 
 
 def spread_text(metric: str, spread: Spread) -> str:
@@ -116,7 +122,7 @@ def spread_text(metric: str, spread: Spread) -> str:
     if math.isnan(spread.sd):
         return mean
     if metric in PERCENT:
-        return f"{100 * spread.mean:.2f} ± {100 * spread.sd:.2f} %"
+        return f"{100 * spread.mean:.2f} ± {100 * spread.sd:.2f} {unit(metric)}".replace("-", "−")
     return f"{mean} ± {value_text(metric, spread.sd)}"
 
 
@@ -124,19 +130,19 @@ def interval_text(metric: str, spread: Spread) -> str | None:
     """Return the 95 % interval of the mean, or None where there is none."""
     if math.isnan(spread.lo):
         return None
-    return f"{value_text(metric, spread.lo).removesuffix(' %')} to {value_text(metric, spread.hi)}"
+    return f"{value_text(metric, spread.lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, spread.hi)}"
 
 
 def seeds_text(metric: str, spread: Spread) -> str:
     """Return each seed's value, in the order of the seeds."""
-    return "  ".join(value_text(metric, value).removesuffix(" %") for value in spread.values)
+    return "  ".join(value_text(metric, value).removesuffix(f" {unit(metric)}") for value in spread.values)
 
 
 def reported_text(metric: str, reported: Reported) -> str:
     """Return a reported number, in percent where the metric is."""
     if metric not in PERCENT:
         return reported.text
-    return re.sub(NUMBER, lambda match: f"{100 * float(match[0]):.2f}", reported.text) + " %"
+    return re.sub(NUMBER, lambda match: f"{100 * float(match[0]):.2f}", reported.text) + f" {unit(metric)}"
 
 
 def recipe_text(arm: Arm) -> str:

@@ -15,7 +15,7 @@ from doubleread.stats.proportions import (
     unpaired_p,
     wilson,
 )
-from doubleread.stats.verdict import FEWEST_SEEDS, LEVEL, Decision, Question, Verdict, decide, holm
+from doubleread.stats.verdict import FEWEST_SEEDS, LEVEL, Decision, Question, Verdict, decide, deciding, holm
 
 __all__ = [
     "CASE_COVARIANCES",
@@ -33,6 +33,7 @@ __all__ = [
     "combined",
     "contrast",
     "decide",
+    "deciding",
     "detectable",
     "difference_covariance",
     "draw_subjects",

@@ -51,14 +51,16 @@ def order_shown(a_R: np.ndarray, b_S: np.ndarray) -> float:
 def carried_by(psi_R: np.ndarray) -> int:
     """Return how many seeds, 1 or 2, carry the mean; 0 where it takes more.
 
-    They carry it if the mean without them, the most extreme ones in its direction, is less than half of it or has the
-    other sign.
+    They carry it if without them, the most extreme ones in its direction, the mean is less than half of it or has the
+    other sign, and the others agree: their standard deviation is less than half of that of all. So it is a second mode
+    of few seeds, and not a mean that is small beside its noise.
     """
     if len(psi_R) < 4:
         return 0
-    mean = float(psi_R.mean())
+    mean, sd = float(psi_R.mean()), float(psi_R.std())
     towards = np.sort(psi_R * np.sign(mean))
-    return next((k for k in (1, 2) if towards[:-k].mean() < abs(mean) / 2), 0)
+    carried = (k for k in (1, 2) if towards[:-k].mean() < abs(mean) / 2 and towards[:-k].std() < sd / 2)
+    return next(carried, 0)
 
 
 def rates_differ(count_a: int, of_a: int, count_b: int, of_b: int) -> float:

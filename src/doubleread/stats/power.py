@@ -9,7 +9,7 @@ from doubleread.stats.contrast import t_quantile
 from doubleread.stats.verdict import FEWEST_SEEDS, LEVEL
 
 POWER = 0.8
-MOST_SEEDS, MOST_CASES = 10_000, 100_000_000
+MOST_SEEDS, MOST_CASES = 1_000_000, 100_000_000
 
 
 def detectable(difference_var: float, case_var: float, seeds: int, family: int = 1) -> float:
@@ -41,9 +41,9 @@ def cases_needed(
 ) -> int | None:
     """Return the fewest test cases with which `seeds` seeds detect `margin`, b shrinking as 1/n from `cases`.
 
-    None where the seeds' part alone hides it: it takes more seeds then.
+    None where the seeds' part alone hides it (it takes more seeds then), or where the cases have no part in it.
     """
-    if math.isnan(difference_var) or math.isnan(case_var) or seeds < 2:
+    if math.isnan(difference_var) or math.isnan(case_var) or seeds < 2 or case_var == 0:
         return None
     return _fewest(lambda n: detectable(difference_var, case_var * cases / n, seeds, family) <= margin, 2, MOST_CASES)
 

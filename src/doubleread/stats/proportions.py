@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm
 from statsmodels.stats.contingency_tables import mcnemar
 
 from doubleread.stats.verdict import LEVEL
@@ -42,12 +42,19 @@ def largest_discordant(difference: int) -> int | None:
     cases is another question.
     """
     d = abs(difference)
-    if d == 0 or mcnemar_exact(((0, d), (0, 0))) >= LEVEL:
+
+    def below(losses: int) -> bool:
+        return 2 * float(binom.cdf(losses, d + 2 * losses, 0.5)) < LEVEL
+
+    if d == 0 or not below(0):
         return None
-    losses = 0
-    while mcnemar_exact(((0, d + losses + 1), (losses + 1, 0))) < LEVEL:
-        losses += 1
-    return d + 2 * losses
+    low, high = 0, 1
+    while below(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return d + 2 * low
 
 
 def expected_discordant(right_a: int, right_b: int, cases: int) -> float:

@@ -29,9 +29,9 @@ class Verdict(StrEnum):
 class Question:
     """What one claim asks.
 
-    `gains` are estimates in the claimed direction: one, or, for “best of all”, one for each rival. `margin` is the
-    smallest gain that matters. With `equal`, the claim is that the difference is within ± margin. `seeds` is how many
-    there are.
+    `gains` are estimates in the claimed direction: one, or, for “best of all”, one for each rival; NaN where nothing is
+    known. `margin` is the smallest gain that matters. With `equal`, the claim is that the difference is within
+    ± margin. `seeds` is how many there are.
     """
 
     gains: tuple[Estimate, ...]
@@ -44,13 +44,16 @@ class Question:
 class Decision:
     """The verdict on a claim with its qualifier, and the p it rests on, alone and after Holm's correction.
 
-    `p` tests the difference, for a claim of equality the equivalence (TOST); NaN where there is none.
+    `p` tests the difference, for a claim of equality the equivalence (TOST); NaN where there is none. After the
+    correction too, `below_margin` tests that the gain is below the margin, `equivalent` that it is within ± margin.
     """
 
     verdict: Verdict
     qualifier: str | None
     p: float
     p_holm: float
+    below_margin: float
+    equivalent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,25 @@ def decide(questions: Sequence[Question]) -> list[Decision]:
     ]
 
 
+def deciding(question: Question, verdict: Verdict) -> int:
+    """Return which of a question's gains its verdict rests on; for one gain, that one.
+
+    Of “best of all”: supported, the comparison with the largest p; contradicted, the loss with the smallest;
+    not supported, the rival over which a gain of the margin is ruled out most clearly; undecided, the rival that it
+    is least ahead of.
+    """
+    tests = [_one(gain, question.margin, question.equal) for gain in question.gains]
+    if verdict is Verdict.SUPPORTED:
+        ranks = [-test.difference for test in tests]
+    elif verdict is Verdict.CONTRADICTED:
+        ranks = [test.difference if test.sign < 0 else math.inf for test in tests]
+    elif verdict is Verdict.NOT_SUPPORTED:
+        ranks = [test.below_margin for test in tests]
+    else:
+        ranks = [gain.value / gain.se if gain.se > 0 else math.copysign(1e9, gain.value) for gain in question.gains]
+    return int(np.argmin([math.inf if math.isnan(rank) else rank for rank in ranks]))
+
+
 def holm(p_M: Sequence[float]) -> list[float]:
     """Return p-values after Holm's correction (Holm 1979); NaN stays NaN and counts as 1 for the others.
 
@@ -98,16 +120,17 @@ def _tests(question: Question) -> _Tests:
         return alone[0]
     # best of all: it must win every comparison; it has lost when it loses one, the comparisons being corrected for
     k = len(alone)
-    losses = [test.difference for test in alone if test.sign < 0]
-    wins_all = all(test.sign > 0 for test in alone)
-    difference = max(test.difference for test in alone) if wins_all else min(1.0, k * min(losses, default=1.0))
-    if any(math.isnan(test.difference) for test in alone):
-        difference = math.nan
+    known = [test for test in alone if not math.isnan(test.difference)]
+    losses = [test.difference for test in known if test.sign <= 0]
+    if losses:
+        difference = min(1.0, k * min(losses))
+    else:
+        difference = max(test.difference for test in known) if len(known) == k else math.nan
     return _Tests(
         difference,
-        min(1.0, k * min(test.below_margin for test in alone)),
-        max(test.equivalent for test in alone),
-        1 if wins_all else -1,
+        min((min(1.0, k * test.below_margin) for test in known), default=math.nan),
+        max(test.equivalent for test in known) if len(known) == k else math.nan,
+        -1 if losses else 1,
     )
 
 
@@ -127,7 +150,9 @@ def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:
 def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
     p, p_holm = (raw.equivalent, corrected.equivalent) if question.equal else (raw.difference, corrected.difference)
     verdict, qualifier = Verdict.UNDECIDED, None
-    if question.seeds < FEWEST_SEEDS:
+    if question.seeds == 0:
+        qualifier = "not measured"
+    elif question.seeds < FEWEST_SEEDS:
         qualifier = "one run each" if question.seeds == 1 else "too few seeds"
     elif math.isnan(raw.difference):
         qualifier = "no variation" if all(gain.se == 0 for gain in question.gains) else "not measured"
@@ -135,7 +160,14 @@ def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
         verdict = _equal(corrected)
     else:
         verdict, qualifier = _ordered(question, corrected)
-    return Decision(verdict=verdict, qualifier=qualifier, p=p, p_holm=p_holm)
+    return Decision(
+        verdict=verdict,
+        qualifier=qualifier,
+        p=p,
+        p_holm=p_holm,
+        below_margin=corrected.below_margin,
+        equivalent=corrected.equivalent,
+    )
 
 
 def _equal(corrected: _Tests) -> Verdict:

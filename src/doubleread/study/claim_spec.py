@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from doubleread.recipe.spec import Positive, Spec, Text, expecting, unmet
+from doubleread.recipe.spec import Size, Spec, Text, expecting, unmet
 
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 FIRST_KEYS = ("better", "higher", "lower", "same", "trend", "best", "worst", "arm")
-Number = Annotated[float, Field(strict=True), expecting("a number")]
+Number = Annotated[float, Field(strict=True, ge=-1e9, le=1e9), expecting("a number")]
 
 
 class ClaimSpec(Spec):
@@ -36,7 +37,7 @@ class ClaimSpec(Spec):
         | None
     ) = None
     role: Annotated[Literal["primary", "secondary"], expecting("primary or secondary")] = "primary"
-    margin: Positive | None = None
+    margin: Size | None = None
     says: Text | None = None
     better: Any = None
     higher: Any = None

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
 from doubleread.errors import UserError, did_you_mean
-from doubleread.metrics import CURVE_METRICS, CURVES, direction, metric_names
+from doubleread.metrics import CURVE_METRICS, CURVES, direction, is_share, metric_names
 from doubleread.stats import trend_weights
-from doubleread.study.claim_spec import ClaimSpec
+from doubleread.study.claim_spec import NUMBER, ClaimSpec
 from doubleread.study.levels import label_of
 from doubleread.study.problems import show
 
@@ -119,6 +120,7 @@ class _Resolver:
             weights = self._mean(spec.arm)
             offset = spec.above if spec.above is not None else spec.below
             assert offset is not None, "the schema has one of them"
+            self._check_fraction("above" if above else "below", offset, 0 if direction(self.metric) else -1)
             return self._made("one arm", 1 if above else -1, spec.arm, f"{offset:g}", (weights,), offset=offset)
         for key in ("better", "higher", "lower"):
             if (arm := getattr(spec, key)) is not None:
@@ -130,15 +132,23 @@ class _Resolver:
         spec = self.spec
         if spec.more_at is None or spec.than_at is None:
             weights = _less(self._mean(first), self._mean(second))
+            if isinstance(first, Mapping) and isinstance(second, Mapping) and set(first) == set(second):
+                self._refuse_unlike(first, second)
             if not any(weights.values()):
                 raise UserError(self.place, "both sides are the same arms", "", "name two different ones")
             return self._made(kind, sign, first, second, (weights,))
         for arm in (first, second):
             if not isinstance(arm, Mapping):
                 raise UserError(self.place, f"got {show(arm)}", "expected {factor: label} beside more_at")
+            if set(arm) & (set(spec.more_at) | set(spec.than_at)):
+                raise UserError(
+                    self.place, "one factor on both sides of the interaction", "expected two factors", "name another"
+                )
         here, there = (
             _less(self._mean({**first, **at}), self._mean({**second, **at})) for at in (spec.more_at, spec.than_at)
         )
+        if not any(_less(here, there).values()):
+            raise UserError(self.place, "both sides are the same arms", "", "name two different ones")
         called = f"{self._called(first)} − {self._called(second)} at "
         return self._made(
             "interaction",
@@ -156,13 +166,14 @@ class _Resolver:
             raise UserError(self.place, found, f"expected factor: {' or '.join(factors)}")
         labels = list(dict.fromkeys(levels[factor] for levels in self.arms.values()))
         try:
-            levels = {label: float(label) for label in labels}
+            levels = {label: number_of(label) for label in labels}
             weights_T = trend_weights(list(levels.values()))
         except ValueError as error:
             raise UserError(
                 self.place, f"no trend over {', '.join(labels)} ({error})", "expected levels that are numbers above 0"
             ) from error
         means = {label: self._mean({factor: label}) for label in labels}
+        self._refuse_unlike(*({factor: label} for label in labels))
         weights = _sum([_times(means[label], float(w)) for label, w in zip(labels, weights_T, strict=True)])
         ordered = sorted(labels, key=lambda label: levels[label])
         steps = tuple(_less(means[high], means[low]) for low, high in pairwise(ordered))
@@ -201,6 +212,21 @@ class _Resolver:
             **more,
         )
 
+    def _refuse_unlike(self, *sides: Mapping[str, Any]) -> None:
+        """Stop where sides are averaged over other combinations of the remaining factors: that would confound them."""
+        found = []
+        for side in sides:
+            named = {str(factor) for factor in side}
+            arms = (self.arms[name].items() for name in self._named(side))
+            found.append(sorted(tuple((f, label) for f, label in levels if f not in named) for levels in arms))
+        if any(rest != found[0] for rest in found):
+            raise UserError(
+                self.place,
+                "the sides have other levels of the remaining factors",
+                "expected the same on each",
+                "name those levels too",
+            )
+
     def _mean(self, arm: Any) -> Weights:
         names = self._named(arm)
         return {name: 1 / len(names) for name in names}
@@ -209,9 +235,12 @@ class _Resolver:
         """Return the arms that a file calls `arm`: one by its label, or all that have the named levels."""
         if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
             wanted = {str(factor): label_of(label) for factor, label in arm.items()}
+            if not wanted:
+                raise UserError(self.place, "an arm without a level", "expected {factor: label, …}, or all", "name one")
             names = [name for name, levels in self.arms.items() if wanted.items() <= dict(levels).items()]
         else:
-            names = [name for name in self.arms if label_of(arm) in (name, _short(name))]
+            names = [name for name in self.arms if label_of(arm) == name]
+            names = names or [name for name in self.arms if label_of(arm) == _short(name)]
             names = names or (list(self.arms) if arm == ALL else [])
         if not names:
             known = [_short(name) for name in self.arms]
@@ -223,6 +252,8 @@ class _Resolver:
         if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
             return ", ".join(f"{_factor(factor)} {label_of(label)}" for factor, label in arm.items())
         label = _short(label_of(arm))
+        if sum(_short(name) == label for name in self.arms) > 1:
+            label = label_of(arm)
         factors = next(iter(self.arms.values()), {})
         alone = next(iter(factors), None) if len(factors) == 1 else None
         if arm == ALL:
@@ -231,9 +262,9 @@ class _Resolver:
 
     def _name(self, arm: Any) -> str:
         """Return the name of the one arm that is meant, or how its side is called."""
-        texts = {name: _short(name) for name in self.arms}
-        label = _short(label_of(arm)) if not isinstance(arm, Mapping) else ""
-        named = [name for name, short in texts.items() if short == label]
+        label = label_of(arm) if not isinstance(arm, Mapping) else ""
+        named = [name for name in self.arms if name == label]
+        named = named or [name for name in self.arms if _short(name) == label]
         if isinstance(arm, Mapping) and len(found := self._named(arm)) == 1:
             named = found
         return named[0] if len(named) == 1 else self._called(arm)
@@ -251,6 +282,12 @@ class _Resolver:
             raise UserError(self.place, f'unknown metric "{metric}"', did_you_mean(metric, known))
         return metric
 
+    def _check_fraction(self, what: str, value: float, least: float) -> None:
+        """Stop where a number that is compared with a share is none; 72 is meant as 0.72."""
+        if is_share(self.metric) and not least <= value <= 1:
+            allowed = f"expected a fraction from {least:g} to 1"
+            raise UserError(self.place, f"{what} {value:g}", allowed, "write 2 points as 0.02")
+
     def _direction(self, key: str) -> int:
         if (sign := direction(self.metric)) == 0:
             instead = "higher or lower" if key == "better" else "two arms with higher or lower"
@@ -260,6 +297,7 @@ class _Resolver:
     def _margin(self) -> float:
         for margin in (self.spec.margin, self.margins.get(self.metric), self.margins.get(self.spec.metric)):
             if margin is not None:
+                self._check_fraction("margin", margin, 0)
                 return margin
         if self.metric in DEFAULT_MARGINS:
             return DEFAULT_MARGINS[self.metric]
@@ -276,12 +314,19 @@ def _factor(path: str) -> str:
     return {"lr": "rate"}.get(last := path.rpartition(".")[2], last.replace("_", " "))
 
 
+def number_of(label: str) -> float:
+    """Return the number that a level's label is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _is_number(label):
+        raise ValueError(f"{label} is no number")
+    return float(label)
+
+
 def _is_number(label: str) -> bool:
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True
+    return re.fullmatch(NUMBER, label, re.ASCII) is not None
 
 
 def _short(name: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import user_path
-from doubleread.recipe.spec import Positive, Spec, Text
+from doubleread.recipe.spec import Size, Spec, Text
 from doubleread.study import problems
 from doubleread.study.claim_spec import ClaimSpec
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
@@ -29,7 +29,7 @@ class ClaimsFile(Spec):
     """Claims and margins; `arms` gives the levels of arms, `{name: {factor: level}}`, for trends and grids."""
 
     question: Text | None = None
-    margin: dict[Text, Positive] = Field(default_factory=dict)
+    margin: dict[Text, Size] = Field(default_factory=dict)
     arms: dict[Text, dict[str, Any]] = Field(default_factory=dict)
     claims: Annotated[tuple[FileClaim, ...], Field(min_length=1)]
 
@@ -59,9 +59,7 @@ def load_claims(source: str | Path, arms: Iterable[str]) -> tuple[Claim, ...]:
 
 def _resolved(checked: ClaimsFile, arms: list[str], place: str) -> tuple[Claim, ...]:
     check_metrics(checked.margin, f"{place}, margin")
-    for name in checked.arms:
-        if name not in arms:
-            raise UserError(f"{place}, arms.{name}", f"no arm {name}", did_you_mean(name, arms))
+    _check_arms(checked.arms, arms, f"{place}, arms")
     refuse_twice([claim.id for claim in checked.claims], place)
     found = []
     for claim in checked.claims:
@@ -75,6 +73,21 @@ def _resolved(checked: ClaimsFile, arms: list[str], place: str) -> tuple[Claim, 
         levels = {arm: _levels(checked, arm) for arm in mine}
         found += resolve_claims([claim], claim.experiment or "", levels, checked.margin, place)
     return tuple(found)
+
+
+def _check_arms(levels: dict[str, dict[str, Any]], arms: list[str], place: str) -> None:
+    """Stop where `arms` names an arm that is not there, leaves one out, or gives one other factors than the rest."""
+    for name in levels:
+        if name not in arms:
+            raise UserError(f"{place}.{name}", f"no arm {name}", did_you_mean(name, arms), "name it as the logits do")
+    missing = [arm for arm in arms if levels and arm not in levels]
+    if missing:
+        raise UserError(place, f"arm {missing[0]} has no levels", "expected levels for every arm", "add them")
+    factors = [set(found) for found in levels.values()]
+    if any(found != factors[0] or not found for found in factors):
+        raise UserError(
+            place, "arms with other factors than the rest", "expected the same factors for each", "mend them"
+        )
 
 
 def _levels(checked: ClaimsFile, arm: str) -> dict[str, str]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
-from doubleread.recipe.spec import NotNegative, Positive, Text, WholeFromZero, expecting
-from doubleread.study.claim_spec import ClaimSpec
+from doubleread.recipe.spec import Size, Text, WholeFromZero, expecting, unmet
+from doubleread.study.claim_spec import NUMBER, ClaimSpec
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 MOST_SEEDS = 10_000
 MOST_CLAIMS = 1000
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 REPORTED = re.compile(rf"(?:(about|>=|<=|>|<)\s*)?({NUMBER})|({NUMBER})\s+to\s+({NUMBER})")
 
 Name = Annotated[
@@ -77,8 +76,8 @@ class Prior(Spec):
     sets of this size, the square root of the test set's part.
     """
 
-    seed_sd: Positive
-    case_sd: NotNegative | None = None
+    seed_sd: Size
+    case_sd: Size | None = None
 
 
 class Assumption(Spec):
@@ -89,9 +88,16 @@ class Assumption(Spec):
 
     path: Text
     assumed: Any
-    alternatives: Annotated[tuple[Any, ...], expecting("a list of values")]
+    alternatives: Annotated[tuple[Any, ...], Field(min_length=1), expecting("a list of one value or more")]
     because: Text
-    experiments: tuple[Name, ...] | None = None
+    experiments: Annotated[tuple[Name, ...], Field(min_length=1), expecting("a list of experiments")] | None = None
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Assumption:
+        every = [self.assumed, *self.alternatives]
+        if any(value in every[:index] for index, value in enumerate(every)):
+            raise unmet("alternatives that differ from what is assumed, and from each other")
+        return self
 
 
 class Contradiction(Spec):
@@ -138,7 +144,7 @@ class StudyFile(Spec):
     seeds: Seeds
     experiments: Annotated[dict[Name, ExperimentSpec], Field(min_length=1)]
     keep_weights: Annotated[Literal["all", "best", "none"], expecting("all, best or none")] = "all"
-    margin: dict[Text, Positive] = Field(default_factory=dict)
+    margin: dict[Text, Size] = Field(default_factory=dict)
     prior: dict[Text, Prior] = Field(default_factory=dict)
     assumptions: dict[Name, Assumption] = Field(default_factory=dict)
     contradictions: tuple[Contradiction, ...] = ()
