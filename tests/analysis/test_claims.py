@@ -9,6 +9,7 @@ from scipy import stats
 
 from doubleread import metrics
 from doubleread.analysis import CaseSet, Evidence, RunScores, judge_claims
+from doubleread.analysis.claims import with_bootstrap
 from doubleread.stats import Verdict
 from doubleread.study import ClaimSpec, resolve_claims
 
@@ -332,6 +333,20 @@ def test_test_cases_that_differ_between_seeds_are_not_taken_for_a_redrawn_split(
     found = Evidence([run(arm, s, skill) for arm, skill in GOOD_AND_BAD.items() for s in range(8)])
     result = judge_one(found, {"metric": "accuracy", "better": "good", "than": "bad"})
     assert (result.verdict, result.decision.qualifier) == ("undecided", "not measured")
+
+
+def test_from_twenty_seeds_on_the_bootstrap_stands_beside_the_interval():
+    found = evidence(GOOD_AND_BAD, seeds=20)
+    result = judge_one(found, {"metric": "accuracy", "better": "good", "than": "bad"})
+    assert all(map(math.isnan, result.bootstrap))
+    lo, hi = with_bootstrap(result, found).bootstrap
+    assert lo < result.estimate.value < hi
+    few = evidence(GOOD_AND_BAD, seeds=19)
+    fewer = judge_one(few, {"metric": "accuracy", "better": "good", "than": "bad"})
+    assert all(map(math.isnan, with_bootstrap(fewer, few).bootstrap))
+    against = judge_one(found, {"metric": "accuracy", "arm": "good", "above": 0.5})
+    lo, hi = with_bootstrap(against, found).bootstrap
+    assert lo < against.estimate.value < hi
 
 
 @pytest.mark.slow

@@ -233,3 +233,13 @@ def test_the_page_in_a_browser(html, tmp_path):
     assert not re.findall(r"CONSOLE.*", done.stderr)
     with Image.open(io.BytesIO(shot.read_bytes())) as image:
         assert len(image.convert("RGB").getcolors(10**6)) > 100
+
+
+def test_a_reported_number_stands_beside_what_one_more_run_would_give(result):
+    spread = result.of("loss/bce").spreads["accuracy"]
+    page = report.page([result])
+    said = re.search(r"reported 75\.00 %<br>(within|outside) (−?[\d.]+) to (−?[\d.]+) %", page)
+    assert said is not None
+    lo, hi = (float(text.replace("−", "-")) / 100 for text in said.groups()[1:])
+    assert (lo, hi) == pytest.approx((spread.predicted_lo, spread.predicted_hi), abs=5e-5)
+    assert said[1] == ("within" if lo <= 0.75 <= hi else "outside")

@@ -38,13 +38,20 @@ base:                            # the recipe that the arms share
   batch_size: 32
   epochs: 30
 seeds: 10                        # seeds 0 to 9, the same for every arm
+margin: {{accuracy: 0.02}}         # the smallest difference that matters: 2 points
+# prior: {{accuracy: {{seed_sd: 0.03}}}}    # what you expect seeds to scatter: check then prints what you can detect
 experiments:                     # each varies its own factors; several factors give the full grid
   loss:
     factors:
       loss: [bce, ce]
+    claims:                      # what you expect, written down before the runs; the store keeps it
+      - {{id: bce-beats-ce, metric: accuracy, better: bce, than: ce}}
   batch:
     factors:
       batch_size: [8, 32, 128]
+    claims:                      # also: same: [A, B] | best: A | arm: A, above: 0.8; role: secondary
+      - {{id: accuracy-rises-with-the-batch, metric: accuracy, trend: increasing}}
+      - {{id: auroc-of-32-and-128-is-the-same, metric: auroc, same: [32, 128], role: secondary}}
 """
 
 

@@ -178,6 +178,7 @@ def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | N
         "interval": words.interval_text(metric, spread) if spread else None,
         "seeds": words.seeds_text(metric, spread) if spread and len(spread.values) > 1 else None,
         "reported": words.reported_text(metric, reported) if reported else None,
+        "predicted": words.predicted_text(metric, spread, reported) if spread and reported else None,
     }
 
 

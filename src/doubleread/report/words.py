@@ -133,6 +133,15 @@ def interval_text(metric: str, spread: Spread) -> str | None:
     return f"{value_text(metric, spread.lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, spread.hi)}"
 
 
+def predicted_text(metric: str, spread: Spread, reported: Reported) -> str | None:
+    """Return whether a number reported from one run is what one more run would give; None where nothing is known."""
+    if reported.value is None or math.isnan(spread.predicted_lo):
+        return None
+    lo, hi = spread.predicted_lo, spread.predicted_hi
+    place = "within" if lo <= reported.value <= hi else "outside"
+    return f"{place} {value_text(metric, lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, hi)}"
+
+
 def seeds_text(metric: str, spread: Spread) -> str:
     """Return each seed's value, in the order of the seeds."""
     return "  ".join(value_text(metric, value).removesuffix(f" {unit(metric)}") for value in spread.values)
