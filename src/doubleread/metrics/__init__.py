@@ -51,7 +51,7 @@ RUN_METRICS: dict[str, str] = {
 
 GAP_METRICS: dict[str, str] = {
     "gap": "validation accuracy minus test accuracy",
-    "train_gap": "training accuracy of the last epoch minus test accuracy",
+    "train_gap": "training accuracy of the last epoch, as it was trained, minus test accuracy",
 }
 """Differences between an accuracy in development and test accuracy, by name, with their definition."""
 
