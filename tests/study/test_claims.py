@@ -241,7 +241,7 @@ def test_a_study_file_will_do(tmp_path):
     [
         ("claims: []", "claims.yaml, claims: got []; expected one entry or more"),
         ("claim: 1", "claims.yaml, claims: missing"),
-        ("claims: [{id: a, metric: accuracy, better: x, than: b}]", "claims.yaml.claims.a: no arm"),
+        ("claims: [{id: a, metric: accuracy, better: x, than: b}]", "claims.yaml, claims.a: no arm"),
         ("arms: {x: {f: 1}}\nclaims: [{id: a, metric: accuracy, best: a}]", "claims.yaml, arms.x: no arm x"),
         (
             "claims: [{id: a, metric: accuracy, best: a, experiment: z}]",
@@ -263,7 +263,7 @@ def test_sides_that_are_averaged_over_other_levels_are_confounded(tmp_path):
     with pytest.raises(UserError) as caught:
         load_claims(path, list(arms))
     assert str(caught.value) == (
-        "claims.yaml.claims.x: the sides have other levels of the remaining factors;"
+        "claims.yaml, claims.x: the sides have other levels of the remaining factors;"
         " expected the same on each; name those levels too"
     )
 

@@ -105,8 +105,11 @@ def _run(run: Run) -> dict[str, Any]:
 def _pair(a: Run, b: Run) -> dict[str, Any]:
     difference = a.right / a.cases - b.right / b.cases
     p = unpaired_p(a.right, a.cases, b.right, b.cases)
-    pair: dict[str, Any] = {"first": a.text, "second": b.text, "difference": difference, "p_unpaired": p}
-    said = [f"difference {100 * difference:+.2f} points; as if on different images p = {p:.2g} (two proportions)"]
+    known = None if math.isnan(p) else p
+    pair: dict[str, Any] = {"first": a.text, "second": b.text, "difference": difference, "p_unpaired": known}
+    said = [f"difference {100 * difference:+.2f} points"]
+    if known is not None:
+        said[0] += f"; as if on different images p = {known:.2g} (two proportions)"
     if a.cases != b.cases:
         said.append(f"{a.cases} and {b.cases} images are not one test set, so that no paired test applies")
         return {**pair, "largest_discordant": None, "expected_discordant": None, "most_discordant": None, "words": said}

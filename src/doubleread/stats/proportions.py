@@ -26,12 +26,15 @@ def mcnemar_exact(table: tuple[tuple[int, int], tuple[int, int]]) -> float:
 
 
 def unpaired_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
-    """Return the two-sided p of two proportions as if unpaired, with unpooled variances; 1 where they are equal."""
+    """Return the two-sided p of two proportions as if unpaired, with unpooled variances.
+
+    1 where they are equal; NaN where one is all and the other nothing, which have no variance.
+    """
     a, b = right_a / cases_a, right_b / cases_b
     if a == b:
         return 1.0
     se = math.sqrt(a * (1 - a) / cases_a + b * (1 - b) / cases_b)
-    return float(2 * norm.sf(abs(a - b) / se)) if se > 0 else 0.0
+    return float(2 * norm.sf(abs(a - b) / se)) if se > 0 else math.nan
 
 
 def largest_discordant(difference: int) -> int | None:

@@ -66,12 +66,12 @@ class Claim:
 def resolve_claims(
     specs: Sequence[ClaimSpec], experiment: str, arms: Levels, margins: Mapping[str, float], place: str
 ) -> tuple[Claim, ...]:
-    """Return the claims of one experiment about its arms.
+    """Return the claims of one experiment about its arms; `place` is where they stand, for errors.
 
     Raises:
         UserError: an arm, metric or margin that is not there; a trend over levels that are no numbers above 0.
     """
-    return tuple(_Resolver(spec, experiment, arms, margins, f"{place}.claims.{spec.id}").claim() for spec in specs)
+    return tuple(_Resolver(spec, experiment, arms, margins, f"{place}.{spec.id}").claim() for spec in specs)
 
 
 def check_metrics(metrics: Iterable[str], place: str) -> None:

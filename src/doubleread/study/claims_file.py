@@ -71,7 +71,7 @@ def _resolved(checked: ClaimsFile, arms: list[str], place: str) -> tuple[Claim, 
                 did_you_mean("", arms),
             )
         levels = {arm: _levels(checked, arm) for arm in mine}
-        found += resolve_claims([claim], claim.experiment or "", levels, checked.margin, place)
+        found += resolve_claims([claim], claim.experiment or "", levels, checked.margin, f"{place}, claims")
     return tuple(found)
 
 

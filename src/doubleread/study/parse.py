@@ -170,7 +170,9 @@ def _experiment(tree: dict[str, Any], name: str, checked: StudyFile, place: str)
         factors=tuple(spec.factors),
         arms=arms,
         reported=_reported(spec.reported, arms, f"{here}.reported"),
-        claims=resolve_claims(spec.claims, name, {arm.name: arm.levels for arm in arms}, checked.margin, here),
+        claims=resolve_claims(
+            spec.claims, name, {arm.name: arm.levels for arm in arms}, checked.margin, f"{here}.claims"
+        ),
     )
 
 
