@@ -188,9 +188,8 @@ def _equal(result: ClaimResult) -> str:
 
 def _between(result: ClaimResult) -> str:
     """Return the interval of one arm's own average."""
-    metric, offset = result.claim.metric, result.claim.offset
-    lo = words.value_text(metric, result.estimate.lo + offset).removesuffix(f" {words.unit(metric)}")
-    return f"{lo} to {words.value_text(metric, result.estimate.hi + offset)}"
+    offset = result.claim.offset
+    return words.range_text(result.claim.metric, result.estimate.lo + offset, result.estimate.hi + offset)
 
 
 def span(metric: str, lo: float, hi: float) -> str:
@@ -243,8 +242,8 @@ def _collapsed(result: ClaimResult) -> str:
     if result.without is not None and not math.isnan(result.without.lo):
         claim, w = result.claim, result.without
         if claim.kind == "one arm":
-            lo = words.value_text(claim.metric, w.lo + claim.offset).removesuffix(f" {words.unit(claim.metric)}")
-            text += f". Without them it may average {lo} to {words.value_text(claim.metric, w.hi + claim.offset)}"
+            between = words.range_text(claim.metric, w.lo + claim.offset, w.hi + claim.offset)
+            text += f". Without them it may average {between}"
         else:
             text += f". Without them: {_claimed(result, w)}"
     return f"{text}."

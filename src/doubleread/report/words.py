@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from doubleread.analysis import ArmResult, Spread
+from doubleread.metrics import is_share
 from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
 
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
@@ -128,18 +129,22 @@ def spread_text(metric: str, spread: Spread) -> str:
 
 def interval_text(metric: str, spread: Spread) -> str | None:
     """Return the 95 % interval of the mean, or None where there is none."""
-    if math.isnan(spread.lo):
-        return None
-    return f"{value_text(metric, spread.lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, spread.hi)}"
+    return None if math.isnan(spread.lo) else range_text(metric, spread.lo, spread.hi)
+
+
+def range_text(metric: str, lo: float, hi: float) -> str:
+    """Return `68.10 to 76.90 %`; a share ends at 0 and 1, beyond which a symmetric interval may reach."""
+    if is_share(metric) and metric not in POINTS:
+        lo, hi = max(0.0, lo), min(1.0, hi)
+    return f"{value_text(metric, lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, hi)}"
 
 
 def predicted_text(metric: str, spread: Spread, reported: Reported) -> str | None:
     """Return whether a number reported from one run is what one more run would give; None where nothing is known."""
     if reported.value is None or math.isnan(spread.predicted_lo):
         return None
-    lo, hi = spread.predicted_lo, spread.predicted_hi
-    place = "within" if lo <= reported.value <= hi else "outside"
-    return f"{place} {value_text(metric, lo).removesuffix(f' {unit(metric)}')} to {value_text(metric, hi)}"
+    place = "within" if spread.predicted_lo <= reported.value <= spread.predicted_hi else "outside"
+    return f"{place} {range_text(metric, spread.predicted_lo, spread.predicted_hi)}"
 
 
 def seeds_text(metric: str, spread: Spread) -> str:
