@@ -50,3 +50,12 @@ def test_seeds_that_carry_a_result():
 def test_rates_of_collapse():
     assert rates_differ(10, 10, 0, 10) == pytest.approx(2 / 184756)
     assert rates_differ(1, 10, 0, 10) == pytest.approx(1.0)
+
+
+def test_monotone_is_unknown_where_a_step_is():
+    known = contrast(np.array([[0.1, 0.2, 0.3]]), np.ones(1), None)
+    unknown = contrast(np.array([[0.1]]), np.ones(1), None)
+    constant = contrast(np.array([[0.1, 0.1, 0.1]]), np.ones(1), None)
+    assert np.isnan(monotone_p([known, unknown]))
+    assert np.isnan(monotone_p([known, constant]))
+    assert monotone_p([known, contrast(np.zeros((1, 3)), np.ones(1), None)]) == 1.0

@@ -48,3 +48,10 @@ def test_cases_needed_are_the_fewest_that_detect_the_margin():
 def test_one_seed_says_nothing():
     assert math.isnan(detectable(math.nan, 0.0, 1))
     assert seeds_needed(math.nan, 0.0, 0.02) is None
+
+
+def test_more_cases_do_not_always_help_and_the_fewest_are_found_all_the_same():
+    needed = cases_needed(6.0, 1.0, 6, 400, 5.9, family=20)
+    assert needed is not None
+    assert detectable(6.0, 1.0 * 400 / needed, 6, 20) <= 5.9 < detectable(6.0, 1.0 * 400 / (needed - 1), 6, 20)
+    assert detectable(6.0, 0.0, 6, 20) > 5.9

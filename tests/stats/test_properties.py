@@ -138,3 +138,23 @@ def test_a_difference_of_two_sets_with_shared_subjects_agrees_with_a_bootstrap_o
     assert np.sqrt(np.diag(found)) == pytest.approx(np.std(draws, axis=0), rel=0.08)
     alone = CASE_COVARIANCES["accuracy"](*a) + CASE_COVARIANCES["accuracy"](*b)
     assert np.trace(found) < 0.95 * np.trace(alone), "shared subjects move both sets together"
+
+
+def test_a_value_that_is_nan_makes_the_estimate_nan():
+    found = contrast(np.array([[0.5, np.nan, 0.6]]), np.array([1.0]), None)
+    assert all(map(math.isnan, (found.value, found.se, found.lo, found.p)))
+
+
+def test_balanced_accuracy_varies_with_subjects_that_have_both_classes():
+    rng = np.random.default_rng(0)
+    labels, subjects = np.tile([0, 1], 60), np.repeat(np.arange(60), 2)
+    skill = np.repeat(rng.normal(size=60), 2)
+    logits = (2 * labels - 1) * (0.5 + skill) + 0.3 * rng.normal(size=(2, 120))
+    found = CASE_COVARIANCES["balanced_accuracy"](logits, labels, subjects)
+    draws = []
+    for _ in range(3000):
+        rows = (2 * rng.integers(0, 60, 60)[:, None] + [0, 1]).ravel()
+        draws.append([metrics.balanced_accuracy(labels[rows], row[rows]) for row in logits])
+    assert found == pytest.approx(np.cov(np.array(draws).T), rel=0.12)
+    # with as many cases of each class, it is accuracy
+    assert found == pytest.approx(CASE_COVARIANCES["accuracy"](logits, labels, subjects))

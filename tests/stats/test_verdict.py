@@ -107,3 +107,12 @@ def test_false_verdicts_of_the_best_of_equal_arms_are_rare():
         gains = tuple(contrast(theta, w, None) for w in weights)
         decided += decide([Question(gains=gains, margin=0.02, seeds=8)])[0].verdict in ("supported", "contradicted")
     assert decided / 400 <= 0.06
+
+
+def test_equal_arms_at_the_margin_are_contradicted_in_one_study_of_twenty():
+    rng = np.random.default_rng(2)
+    wrong = 0
+    for _ in range(3000):
+        found = contrast(rng.normal(0.002, 0.02, size=(1, 16)), np.ones(1), None)
+        wrong += decide([Question(gains=(found,), margin=0.002, seeds=16, equal=True)])[0].verdict == "contradicted"
+    assert wrong / 3000 <= 0.06

@@ -233,7 +233,7 @@ claims:
 
 def test_a_study_file_will_do(tmp_path):
     claims = load_claims("report-a", ["loss/bce", "loss/ce", "other"])
-    assert {claim.experiment for claim in claims} == {"loss"}
+    assert {claim.experiment for claim in claims} == {"loss", "batch", "rate"}, "the correction counts them all"
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,15 @@ def test_levels_are_of_every_arm(tmp_path):
 def test_an_arm_is_found_by_its_whole_name_first(tmp_path):
     path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: a, than: f/a}]")
     assert load_claims(path, ["a", "e/a", "f/a"])[0].contrasts == ({"a": 1.0, "f/a": -1.0},)
+
+
+def test_a_label_that_several_arms_have_is_not_averaged(tmp_path):
+    path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: 1, than: 2}]")
+    with pytest.raises(UserError) as caught:
+        load_claims(path, ["x/1", "x/2", "y/1", "y/2"])
+    assert str(caught.value) == (
+        "claims.yaml, claims.x: 1 is x/1 and y/1; expected one arm; write its whole name, or experiment: NAME"
+    )
 
 
 def test_logits_that_no_claim_is_about():

@@ -1,10 +1,10 @@
 """From a store to numbers: results of a study, and the verdicts on its claims."""
 
-from doubleread.analysis.claims import ClaimResult, OneRunEach, judge_claims
+from doubleread.analysis.claims import ClaimResult, OneRunEach, judge_claims, with_bootstrap
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
 from doubleread.analysis.logits_file import read_logits_file
 from doubleread.analysis.planned import Planned, planned
-from doubleread.analysis.registered import Registration, claims_hash
+from doubleread.analysis.registered import Registration
 from doubleread.analysis.results import (
     ArmResult,
     RunResult,
@@ -34,11 +34,11 @@ __all__ = [
     "analyse",
     "best_runs",
     "case_covariance",
-    "claims_hash",
     "judge_claims",
     "planned",
     "read_logits_file",
     "settings_of",
     "spread_of",
     "stored_evidence",
+    "with_bootstrap",
 ]

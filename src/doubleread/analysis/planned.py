@@ -32,16 +32,19 @@ class Planned:
     seeds_needed: int | None
 
 
-def planned(study: Study, evidence: Evidence | None, test_cases: int) -> list[Planned]:
+def planned(study: Study, evidence: Evidence | None, test_cases: tuple[int, int]) -> list[Planned]:
     """Return what each claim of a study with its planned seeds could detect, at 80 % power and Holm's first step.
 
-    From the runs in `evidence` where a claim's arms have two seeds or more there, else from the study's `prior`.
+    `test_cases` counts the negative and the positive test cases. From the runs in `evidence` where a claim's arms have
+    two seeds or more there, else from the study's `prior`.
     """
     families = {role: sum(claim.role == role for claim in study.claims) for role in ("primary", "secondary")}
     return [_planned(claim, study, evidence, test_cases, families[claim.role]) for claim in study.claims]
 
 
-def _planned(claim: Claim, study: Study, evidence: Evidence | None, test_cases: int, family: int) -> Planned:
+def _planned(
+    claim: Claim, study: Study, evidence: Evidence | None, test_cases: tuple[int, int], family: int
+) -> Planned:
     at_least, seeds = False, len(study.seeds)
     spread, case_var, source = _from_runs(claim, evidence)
     if math.isnan(spread):
@@ -66,7 +69,9 @@ def _from_runs(claim: Claim, evidence: Evidence | None) -> tuple[float, float, s
     return widest.seed_var * len(seeds), widest.case_var, f"{len(seeds)} seeds in the store"
 
 
-def _from_prior(claim: Claim, priors: Mapping[str, Prior], test_cases: int) -> tuple[float, float, bool, str]:
+def _from_prior(
+    claim: Claim, priors: Mapping[str, Prior], test_cases: tuple[int, int]
+) -> tuple[float, float, bool, str]:
     curve = next((name for name in CURVE_METRICS if claim.metric.startswith(f"{name}_")), "")
     prior = priors.get(claim.metric, priors.get(curve))
     if prior is None:
@@ -76,16 +81,18 @@ def _from_prior(claim: Claim, priors: Mapping[str, Prior], test_cases: int) -> t
     return prior.seed_sd**2 * squares, case_var, at_least, source
 
 
-def _prior_case_var(claim: Claim, prior: Prior, squares: float, test_cases: int) -> tuple[float, bool, str]:
+def _prior_case_var(claim: Claim, prior: Prior, squares: float, test_cases: tuple[int, int]) -> tuple[float, bool, str]:
     metric = claim.metric
-    if prior.case_sd is not None:
+    if prior.case_sd is not None and claim.kind != "one arm":
         # case_sd is that of a difference, whose squared weights sum to 2
         return prior.case_sd**2 * squares / 2, False, "prior"
     if metric not in CASE_METRICS and metric.removeprefix("val_") not in CASE_METRICS and metric not in GAP_METRICS:
         return 0.0, False, "prior"
     if metric in _SHARES:
+        counted = {"specificity": test_cases[0], "sensitivity": test_cases[1]}.get(metric, sum(test_cases))
         if claim.kind == "one arm":
-            return squares / (4 * test_cases), False, "prior, and a share of one half"
+            # all arms are scored on the same cases: the mean of several varies with them as one does
+            return 1 / (4 * counted), False, "prior, and a share of one half"
         percent = 100 * SHARE_DISCORDANT
-        return SHARE_DISCORDANT / test_cases * squares / 2, False, f"prior, {percent:.0f} % of images discordant"
+        return SHARE_DISCORDANT / counted * squares / 2, False, f"prior, {percent:.0f} % of images discordant"
     return 0.0, True, "prior of the seeds alone"

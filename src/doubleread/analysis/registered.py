@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from doubleread.files import hash_of
 from doubleread.study import Claim
 
 
@@ -52,8 +51,3 @@ def registration(kept: Mapping[str, Any] | None, claims: Sequence[Claim]) -> Reg
         removed=tuple(sorted(then.keys() - today.keys())),
         changed=dict(sorted(changed.items())),
     )
-
-
-def claims_hash(claims: Sequence[Claim]) -> str:
-    """Return the hash of claims as they are today."""
-    return hash_of({claim.id: claim.canonical() for claim in claims})

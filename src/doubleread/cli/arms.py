@@ -17,8 +17,8 @@ WIDE = 128
 
 def print_result(console: Console, result: StudyResult) -> None:
     """Print a study's verdicts, then its arms."""
+    print_registration(console, result.registration)
     if result.claims:
-        print_registration(console, result.registration)
         print_claims(console, result.claims, result.settings)
     print_arms(console, result)
 

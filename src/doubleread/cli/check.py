@@ -77,8 +77,10 @@ def _evidence(study: Study, prepared: Prepared, store: Path) -> Evidence | None:
         return stored_evidence(study, prepared.plan.run_of, opened)
 
 
-def _test_cases(prepared: Prepared) -> int:
-    return min(len(data.rows("test")) for data in prepared.sets.values())
+def _test_cases(prepared: Prepared) -> tuple[int, int]:
+    """Return the negative and the positive test cases; of several sets, the smallest."""
+    labels = min((data.labels[data.rows("test")] for data in prepared.sets.values()), key=len)
+    return int((labels == 0).sum()), int((labels == 1).sum())
 
 
 def _claim(found: Planned) -> dict[str, Any]:
@@ -104,11 +106,12 @@ def _print_claims(study: Study, claims: Sequence[Planned]) -> None:
         metric = found.claim.metric
         mdd = "–" if math.isnan(found.mdd) else f"{'≥ ' if found.at_least else ''}{amount(metric, found.mdd)}"
         needed = "–" if math.isnan(found.mdd) else f"{found.seeds_needed:,}" if found.seeds_needed else "more images"
+        needed = f"≥ {needed}" if found.at_least and found.seeds_needed else needed
         table.add_row(Text(found.claim.id), amount(metric, found.claim.margin), mdd, needed, found.source)
     out().print()
     out().print(table)
     if len(study.seeds) < FEWEST_SEEDS:
-        out().print(f"{len(study.seeds)} seeds are too few for a verdict: it takes {FEWEST_SEEDS}")
+        out().print(f"seeds: {len(study.seeds)}, too few for a verdict: it takes {FEWEST_SEEDS}")
     if any(math.isnan(found.mdd) for found in claims):
         out().print("nothing known: give prior: {METRIC: {seed_sd: NUMBER}} in the study, or train two seeds first")
 

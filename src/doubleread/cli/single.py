@@ -83,7 +83,7 @@ def parse_run(text: str) -> Run:
         # a printed percentage may be off by half of its last digit
         last_digit = 10 ** -len(match[1].partition(".")[2])
         slack = last_digit / 200 * cases + 1e-9
-        fits = (math.ceil(exact - slack), math.floor(exact + slack))
+        fits = (max(0, math.ceil(exact - slack)), min(cases, math.floor(exact + slack)))
         if abs(exact - right) > slack:
             raise UserError(f"single {text}", f"{match[1]} % of {cases} is {exact:g} images", EXPECTED, "check both")
     else:
@@ -128,7 +128,7 @@ def _mcnemar(gap: int, limit: int | None, expected: float, most: int) -> str:
     if gap == 0:
         return "no difference: McNemar's exact test gives p = 1 whichever images are discordant"
     if limit is None:
-        return f"{gap} images are too few: McNemar's exact test never reaches .05, whichever images are discordant"
+        return f"a difference of {gap} is too small: McNemar's exact test never reaches .05, whichever images differ"
     if most <= limit:
         return f"McNemar's exact test stays below .05 up to {limit} discordant images: always here"
     odds = "which is unlikely" if expected > limit else "which is likely"

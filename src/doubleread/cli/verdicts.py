@@ -33,7 +33,9 @@ def print_registration(console: Console, kept: Registration | None) -> None:
     if kept is None:
         return
     if kept.done_before:
-        console.print(f"{kept.done_before} runs had finished when the claims were written down ({kept.registered})")
+        console.print(
+            f"runs that had finished when the claims were written down ({kept.registered}): {kept.done_before}"
+        )
     parts = [f"{name} added" for name in kept.added] + [f"{name} removed" for name in kept.removed]
     parts += [f"{name} changed ({', '.join(what)})" for name, what in kept.changed.items()]
     if parts:

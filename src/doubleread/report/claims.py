@@ -133,8 +133,7 @@ def claim_statement(result: ClaimResult) -> str:
         where = "above" if claim.sign > 0 else "below"
         return f"{metric} with {claim.first} is {where} {words.value_text(claim.metric, claim.offset)}"
     if claim.kind == "interaction":
-        size = "larger" if claim.sign > 0 else "smaller"
-        return f"{metric}: the difference {claim.first} is {size} than {claim.second}"
+        return f"in {metric} the difference {claim.first} is {more} than {claim.second}"
     return f"{metric} is {more} with {claim.first} than with {claim.second}"
 
 
@@ -156,7 +155,8 @@ def bootstrap_text(result: ClaimResult) -> str | None:
 
 def settings_text(result: ClaimResult, settings: Sequence[Setting]) -> str | None:
     """Return in how many of the settings tried a verdict holds, and where it flips; None where none was tried."""
-    tried = settings_of(result.claim.id, settings)
+    open_yet = ("too few seeds", "one run each", "not measured")
+    tried = [(v, r) for v, r in settings_of(result.claim.id, settings) if r.decision.qualifier not in open_yet]
     if not tried:
         return None
     flips = [f"{v.label}: {other.verdict.value}" for v, other in tried if other.verdict is not result.verdict]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from doubleread.analysis import ClaimResult, Evidence, judge_claims, read_logits_file
+from doubleread.analysis import ClaimResult, Evidence, judge_claims, read_logits_file, with_bootstrap
 from doubleread.report.claims import claims_frame
 from doubleread.report.forest import forest_figure
 from doubleread.study import load_claims
@@ -39,4 +39,5 @@ def judge(logits: str | Path, claims: str | Path) -> Judgement:
         UserError: a file cannot be read, or the claims do not fit the arms.
     """
     evidence = read_logits_file(logits)
-    return Judgement(judge_claims(load_claims(claims, evidence.arms), evidence), evidence)
+    results = judge_claims(load_claims(claims, evidence.arms), evidence)
+    return Judgement([with_bootstrap(result, evidence) for result in results], evidence)

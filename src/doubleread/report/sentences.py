@@ -7,7 +7,7 @@ import math
 from doubleread.analysis import ClaimResult, OneRunEach
 from doubleread.metrics import CURVE_METRICS, direction
 from doubleread.report import words
-from doubleread.stats import FEWEST_SEEDS, Estimate, Verdict
+from doubleread.stats import ALPHA, FEWEST_SEEDS, Estimate, Verdict
 
 _COUNTS = ("peak_epoch", "epochs_to_converge")
 
@@ -45,8 +45,11 @@ def sentence(result: ClaimResult) -> str:
         unknown = f"how much {what(claim.metric)} varies with the images is unknown"
         return f"There is nothing to judge it by: {unknown}, for {why}."
     if result.decision.qualifier == "no variation":
-        same = signed(claim.metric, estimate.value)
-        return f"Every seed shows the same difference, {same}, so that its uncertainty cannot be told."
+        if claim.kind == "one arm":
+            same = f"value, {words.value_text(claim.metric, estimate.value + claim.offset)}"
+        else:
+            same = f"difference, {signed(claim.metric, estimate.value)}"
+        return f"Every seed shows the same {same}, so that its uncertainty cannot be told."
     if claim.kind == "equal":
         main = _equal(result)
     elif result.verdict in (Verdict.SUPPORTED, Verdict.CONTRADICTED):
@@ -59,8 +62,10 @@ def sentence(result: ClaimResult) -> str:
 def notes(result: ClaimResult) -> list[str]:
     """Return what else a reader of the verdict must know: seeds left out, collapsed runs, what would decide it."""
     said = []
-    if result.verdict is Verdict.UNDECIDED and result.decision.qualifier is None and _points_away(result):
-        said.append(f"The interval alone excludes 0; corrected for {result.family} claims it is not shown.")
+    if result.verdict is Verdict.UNDECIDED and result.decision.qualifier is None and _alone(result):
+        said.append(
+            f"Alone it would be shown (p {words.p_text(result.decision.p)}); among {result.family} claims it is not."
+        )
     if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier is None:
         said.append(_what_it_takes(result))
     if result.single is not None:
@@ -75,9 +80,9 @@ def notes(result: ClaimResult) -> list[str]:
         p = "" if math.isnan(result.diverge_p) else f"; Fisher's p of equal rates {words.p_text(result.diverge_p)}"
         said.append(f"Diverged runs, which have no score: {counts}{p}.")
     if result.carried_by:
-        which = "one seed carries" if result.carried_by == 1 else "two seeds carry"
+        which, it = ("One seed carries", "it") if result.carried_by == 1 else ("Two seeds carry", "them")
         less = "the difference is less than half as large or turns round, and the others agree"
-        said.append(f"{which.capitalize()} this: without, {less}.")
+        said.append(f"{which} this: without {it}, {less}.")
     if not math.isnan(result.monotone):
         each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
         said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")
@@ -106,49 +111,59 @@ def _range(metric: str, lo: float, hi: float) -> str:
 def _decided(result: ClaimResult) -> str:
     claim, e = result.claim, result.estimate
     metric, ahead = claim.metric, e.value > 0
-    near, far = sorted((abs(e.lo), abs(e.hi)))
-    by, called = _range(metric, near, far), what(metric)
+    by, called = _by(e, metric), what(metric)
     turn = "" if result.verdict is Verdict.SUPPORTED else "The other way round: "
+    over = f"on average over new {_images(metric)}"
     if claim.kind == "one arm":
-        where = "above" if ahead else "below"
-        limit = words.value_text(metric, claim.offset)
-        average = f"a {called} of {_between(result)} with {claim.first}"
-        return _start(turn, f"new {_images(metric)} should average {average}: {where} {limit}.")
+        where = f"{'above' if ahead else 'below'} {words.value_text(metric, claim.offset)}"
+        return _start(turn, f"{called} with {claim.first} should average {_between(result)} {_over(over)}: {where}.")
     first, second = claim.first, result.rival or claim.second
-    more = "higher" if ahead else "lower"
     if claim.kind == "trend":
-        return _start(
-            turn, f"{called} is {more} at {first} than at {second}, by {by} on average over new {_images(metric)}."
-        )
+        moves = "rises" if ahead else "falls"
+        return _start(turn, f"{called} {moves} by {by} from {second} to {first}, along the fitted line, {over}.")
     if claim.kind == "interaction":
-        size = "larger" if ahead else "smaller"
-        return _start(
-            turn, f"the difference {first} is {size} than {second}, by {by} on average over new {_images(metric)}."
-        )
+        more = "higher" if ahead else "lower"
+        return _start(turn, f"in {called} the difference {first} is {more} than {second}, by {by} {over}.")
     pair = f"a new pair of {_images(metric)}"
+    if metric.startswith(_COUNTS):
+        sooner = "earlier" if not ahead else "later"
+        return _start(turn, f"{called} should come {by} {sooner} with {first} than with {second}, {over}.")
     if direction(metric):
         winner, loser = (first, second) if ahead == (direction(metric) > 0) else (second, first)
         return _start(turn, f"{pair} should favour {winner} over {loser} by {by} of {called} on average.")
-    return _start(turn, f"{pair} should show a {more} {called} with {first} than with {second}, by {by} on average.")
+    more = "higher" if ahead else "lower"
+    return _start(turn, f"{called} should be {more} with {first} than with {second}, by {by} {over}.")
+
+
+def _by(e: Estimate, metric: str) -> str:
+    near, far = sorted((abs(e.lo), abs(e.hi)))
+    return _range(metric, near, far)
+
+
+def _over(text: str) -> str:
+    return text.removeprefix("on average ")
 
 
 def _open(result: ClaimResult) -> str:
     claim = result.claim
     metric, span_ = claim.metric, _claimed(result, result.estimate)
-    why = _why_open(result)
+    margin, why = amount(metric, claim.margin), _why_open(result)
     if claim.kind == "one arm":
         limit, average = words.value_text(metric, claim.offset), f"{what(metric)} with {claim.first} may average"
         if result.verdict is Verdict.NOT_SUPPORTED:
-            beyond = f"{'above' if claim.sign > 0 else 'below'} {limit} by {amount(metric, claim.margin)} or more"
-            return f"It is not {beyond}: {average} {_between(result)}."
+            side = "above" if claim.sign > 0 else "below"
+            return f"It is not {side} {limit} by {margin} or more: {average} {_between(result)}."
         return f"{why}; {average} {_between(result)}, compared with {limit}."
     rival = f" to {result.rival}" if result.rival else ""
-    if result.verdict is Verdict.NOT_SUPPORTED:
-        ruled_out = f"a difference{rival} of {amount(metric, claim.margin)} or more is ruled out"
-        if max(claim.sign * result.estimate.lo, claim.sign * result.estimate.hi) < 0:
-            return f"It points the other way ({span_}), and {ruled_out}."
-        return f"If there is anything in it, it is small: {ruled_out} ({span_})."
-    return f"{why}; the difference{rival} in {what(metric)} may be {span_}."
+    if result.verdict is not Verdict.NOT_SUPPORTED:
+        return f"{why}; the difference{rival} in {what(metric)} may be {span_}."
+    if result.decision.qualifier == "no practical difference":
+        return f"If there is a difference{rival} at all, it is below {margin}, either way ({span_})."
+    span_ = span_.removesuffix(" in the claimed direction")
+    ruled_out = f"a difference{rival} of {margin} or more in the claimed direction is ruled out"
+    if max(claim.sign * result.estimate.lo, claim.sign * result.estimate.hi) < 0:
+        return f"It points the other way, and {ruled_out} ({span_})."
+    return f"{_start('', ruled_out)} ({span_})."
 
 
 def _why_open(result: ClaimResult) -> str:
@@ -158,32 +173,35 @@ def _why_open(result: ClaimResult) -> str:
     if every:
         return f"Every run of {' and '.join(every)} collapsed, so that it cannot be judged without them"
     if result.seeds_without < FEWEST_SEEDS:
-        left = f"{result.seeds_without} seeds are left, too few for a verdict"
+        n = result.seeds_without
+        left = f"{n} seed{' is' if n == 1 else 's are'} left, too few for a verdict"
         return f"It hangs on runs that collapsed: without them {left}"
     return "It hangs on runs that collapsed: without them the verdict is another one"
 
 
-def _points_away(result: ClaimResult) -> bool:
-    return result.estimate.lo > 0 or result.estimate.hi < 0
+def _alone(result: ClaimResult) -> bool:
+    """Tell whether a claim that is open would not be, were it the only one."""
+    return result.claim.kind != "equal" and result.family > 1 and result.decision.p < ALPHA
 
 
 def _claimed(result: ClaimResult, e: Estimate) -> str:
     """Return an interval in the claimed direction."""
-    sign = result.claim.sign
+    claim, sign = result.claim, result.claim.sign
+    if claim.kind == "equal":
+        return f"{claim.first} less {claim.second}: {span(claim.metric, e.lo, e.hi)}"
     lo, hi = sorted((sign * e.lo, sign * e.hi))
-    return f"{span(result.claim.metric, lo, hi)} in the claimed direction"
+    return f"{span(claim.metric, lo, hi)} in the claimed direction"
 
 
 def _equal(result: ClaimResult) -> str:
-    claim, e = result.claim, result.estimate
-    metric = claim.metric
-    between = f"{claim.first} less {claim.second}: {span(metric, e.lo, e.hi)}"
+    claim = result.claim
+    metric, between = claim.metric, _claimed(result, result.estimate)
     margin = amount(metric, claim.margin)
     if result.verdict is Verdict.SUPPORTED:
         return f"In {what(metric)} they differ by less than {margin} ({between})."
     if result.verdict is Verdict.CONTRADICTED:
         return f"In {what(metric)} they differ by more than {margin} ({between})."
-    return f"The runs leave open whether they differ by less than {margin} in {what(metric)} ({between})."
+    return f"{_why_open(result)}; whether they differ by less than {margin} in {what(metric)} is not shown ({between})."
 
 
 def _between(result: ClaimResult) -> str:
@@ -201,12 +219,14 @@ def span(metric: str, lo: float, hi: float) -> str:
 def _order(result: ClaimResult) -> str:
     if math.isnan(result.order_shown):
         return ""
-    return f"One run each would have shown the claimed order in {100 * result.order_shown:.0f} % of the seed pairs."
+    order = f"{result.claim.first} and {result.rival} in the claimed order" if result.rival else "the claimed order"
+    return f"One run each would have shown {order} in {100 * result.order_shown:.0f} % of the seed pairs."
 
 
 def _what_it_takes(result: ClaimResult) -> str:
     metric, margin = result.claim.metric, amount(result.claim.metric, result.claim.margin)
-    text = f"This study detects differences of {amount(metric, result.mdd)} or more (in 80 % of such studies)."
+    most = "the seeds'" if result.estimate.seed_var > result.estimate.case_var else "the test images'"
+    text = f"80 % of such studies find a difference of {amount(metric, result.mdd)}; most of the uncertainty is {most}."
     seeds, cases = result.seeds_needed, result.cases_needed
     more_seeds = seeds is not None and seeds > len(result.seeds)
     more_cases = cases is not None and cases > result.cases
@@ -217,7 +237,7 @@ def _what_it_takes(result: ClaimResult) -> str:
     if more_seeds:
         images = f", or about {cases:,} test images" if more_cases else ""
         return f"{text} To detect {margin} takes about {seeds:,} seeds{images}."
-    return f"{text} It could have detected {margin}; what there is lies near the margin."
+    return f"{text} It would probably have found {margin}; what there is may be smaller."
 
 
 def _one_run_each(single: OneRunEach) -> str:
@@ -226,16 +246,18 @@ def _one_run_each(single: OneRunEach) -> str:
         for value, (lo, hi) in zip(single.accuracies, (single.first, single.second), strict=True)
     ]
     text = f"One run each, counting the test images only: {shown[0]} and {shown[1]} (Wilson)"
-    limit = f"it would be below .05 up to {single.largest}" if single.largest else "it can never be below .05"
+    limit = "with this difference it can never be below .05"
+    if single.largest:
+        limit = f"with this difference it would be below .05 up to {single.largest} such images"
     p = words.p_text(single.mcnemar_p)
     return (
-        f"{text}. {single.discordant} images are judged differently, McNemar's exact p {p}; {limit}."
+        f"{text}. Judged differently: {single.discordant} of the images, McNemar's exact p {p}; {limit}."
         " Another seed may move further than that."
     )
 
 
 def _collapsed(result: ClaimResult) -> str:
-    counts = ", ".join(f"{n} of {arm}" for arm, n in result.collapsed.items())
+    counts = ", ".join(f"{n} of the {result.finished[arm]} of {arm}" for arm, n in result.collapsed.items())
     text = f"Collapsed runs (constant predictors), kept in the estimate: {counts}"
     if not math.isnan(result.collapse_p):
         text += f"; Fisher's p of equal rates {words.p_text(result.collapse_p)}"

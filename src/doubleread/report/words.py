@@ -40,11 +40,11 @@ _CURVE_NAMES = {
 }
 _CURVE_METRICS = {
     "roughness": "roughness of {}",
-    "peak_epoch": "epoch of the best {}",
+    "peak_epoch": "the epoch of the best {}",
     "change_after_peak": "change of {} after its best",
     "change": "change of {} from first to last epoch",
     "steadiness": "steadiness of {}",
-    "epochs_to_converge": "number of epochs until {} converges",
+    "epochs_to_converge": "the epoch in which {} has converged",
 }
 LABELS = {
     **{metric: f"test {name}" for metric, name in _NAMES.items()},
@@ -88,7 +88,7 @@ def value_text(metric: str, value: float) -> str:
     elif metric in PERCENT:
         text = f"{100 * value:.2f} %"
     elif metric == "seconds":
-        text = f"{value:.1f}"
+        text = f"{value:.1f} s"
     else:
         text = f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
     return text.replace("-", "−")
@@ -102,7 +102,9 @@ def p_text(p: float) -> str:
 
 
 def unit(metric: str) -> str:
-    """Return the unit of a fraction: percent, or points for a difference of percentages."""
+    """Return the unit that a value of the metric is shown with, if it has one: percent, points, or seconds."""
+    if metric == "seconds":
+        return "s"
     return "points" if metric in POINTS else "%"
 
 
@@ -124,7 +126,7 @@ def spread_text(metric: str, spread: Spread) -> str:
         return mean
     if metric in PERCENT:
         return f"{100 * spread.mean:.2f} ± {100 * spread.sd:.2f} {unit(metric)}".replace("-", "−")
-    return f"{mean} ± {value_text(metric, spread.sd)}"
+    return f"{mean.removesuffix(f' {unit(metric)}')} ± {value_text(metric, spread.sd)}"
 
 
 def interval_text(metric: str, spread: Spread) -> str | None:

@@ -15,12 +15,12 @@ from doubleread.stats.proportions import (
     unpaired_p,
     wilson,
 )
-from doubleread.stats.verdict import FEWEST_SEEDS, LEVEL, Decision, Question, Verdict, decide, deciding, holm
+from doubleread.stats.verdict import ALPHA, FEWEST_SEEDS, Decision, Question, Verdict, decide, deciding, holm
 
 __all__ = [
+    "ALPHA",
     "CASE_COVARIANCES",
     "FEWEST_SEEDS",
-    "LEVEL",
     "MULTICLASS",
     "Calibration",
     "Decision",

@@ -43,11 +43,18 @@ def specificity_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects
 
 
 def balanced_accuracy_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
-    """Return the covariance of balanced accuracies: a quarter of the sum of the two classes' parts."""
-    return (
-        sensitivity_covariance(logits_KN, labels_N, subjects_N)
-        + specificity_covariance(logits_KN, labels_N, subjects_N)
-    ) / 4
+    """Return the covariance of balanced accuracies: a quarter of the sum of the two classes' parts.
+
+    Subjects with cases of both classes make the two parts vary together, and that is added.
+    """
+    alone = sensitivity_covariance(logits_KN, labels_N, subjects_N) + specificity_covariance(
+        logits_KN, labels_N, subjects_N
+    )
+    shares_KN = _centred_correct(logits_KN, labels_N) / np.where(
+        labels_N == 1, (labels_N == 1).sum(), (labels_N == 0).sum()
+    )
+    cross = across(np.where(labels_N == 1, shares_KN, 0.0), np.where(labels_N == 0, shares_KN, 0.0), subjects_N)
+    return (alone + cross + cross.T) / 4
 
 
 def auroc_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
@@ -125,9 +132,7 @@ def difference_covariance(
     parts = np.zeros((2, len(a_KN), len(names)))
     parts[0, :, : len(labels_N)] = _centred_correct(a_KN, labels_N) / len(labels_N)
     parts[1, :, len(labels_N) :] = -_centred_correct(b_KM, labels_M) / len(labels_M)
-    a_KP, b_KP = per_subject(parts[0], names), per_subject(parts[1], names)
-    p = a_KP.shape[1]
-    cross = a_KP @ b_KP.T * p / (p - 1)
+    cross = across(parts[0], parts[1], names)
     alone = accuracy_covariance(a_KN, labels_N, subjects_N) + accuracy_covariance(b_KM, labels_M, subjects_M)
     return alone + cross + cross.T
 
@@ -143,6 +148,18 @@ CASE_COVARIANCES: dict[str, Covariance] = {
     "ece": ece_covariance,
 }
 """The covariance of each case metric, by the metric's name."""
+
+
+def across(first_KN: np.ndarray, second_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return Σ_s F_s S_sᵀ · P / (P − 1), F_s and S_s the sums of two influences over the cases of subject s.
+
+    0 where no subject has a share in both; NaN with fewer than two subjects.
+    """
+    first_KP, second_KP = per_subject(first_KN, subjects_N), per_subject(second_KN, subjects_N)
+    p = first_KP.shape[1]
+    if p < 2:
+        return np.full((len(first_KN), len(first_KN)), np.nan)
+    return first_KP @ second_KP.T * p / (p - 1)
 
 
 def _centred_correct(logits_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:

@@ -67,8 +67,9 @@ def estimate(psi_R: np.ndarray, covariance_RR: np.ndarray | None) -> Estimate:
         # max(0, NaN) would be 0: an unknown part is not none
         case_var = between if math.isnan(between) else max(0.0, between)
     # equal values have no variance; their mean may be off by a rounding, and so would theirs be
-    seed_var = float(np.var(psi_R, ddof=1)) / seeds if np.ptp(psi_R) > 0 else 0.0
-    return _estimate(float(psi_R.mean()) if np.ptp(psi_R) > 0 else float(psi_R[0]), seed_var, case_var, seeds)
+    same = np.ptp(psi_R) == 0
+    seed_var = 0.0 if same else float(np.var(psi_R, ddof=1)) / seeds
+    return _estimate(float(psi_R[0] if same else psi_R.mean()), seed_var, case_var, seeds)
 
 
 def _rounded(values: np.ndarray, scale: float) -> np.ndarray:

@@ -26,18 +26,18 @@ def accuracy(scores_KNC: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarra
 
 
 def macro_recall(scores_KNC: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> Scored:
-    """Return the means over the classes of recall, and their covariance: that of each class's part, summed.
+    """Return the means over the classes of recall, and their covariance: those of the classes' parts, summed.
 
-    NaN where a class has no case.
+    Subjects with cases of several classes make these vary together. NaN where a class has no case.
     """
     right_KN = (scores_KNC.argmax(axis=2) == labels_N).astype(np.float64)
     classes = scores_KNC.shape[2]
     recall_KC = np.stack([_mean(right_KN[:, labels_N == c]) for c in range(classes)], axis=1)
-    total = np.zeros((len(scores_KNC), len(scores_KNC)))
-    for c in range(classes):
-        mine = labels_N == c
-        total += by_subject(_centred(right_KN[:, mine], labels_N[mine]), subjects_N[mine]) if mine.any() else np.nan
-    return recall_KC.mean(axis=1), total / classes**2
+    counts_C = np.bincount(labels_N, minlength=classes)
+    if (counts_C == 0).any():
+        return recall_KC.mean(axis=1), np.full((len(right_KN), len(right_KN)), np.nan)
+    influence_KN = _centred(right_KN, labels_N) / counts_C[labels_N] / classes
+    return recall_KC.mean(axis=1), _stratified(influence_KN, labels_N, subjects_N)
 
 
 def macro_auroc(scores_KNC: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> Scored:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,9 +35,17 @@ def trend_weights(levels_T: Sequence[float]) -> np.ndarray:
 def monotone_p(steps: Sequence[Estimate]) -> float:
     """Return the p of "every step goes up": the largest of the one-sided p of the adjacent differences.
 
-    `steps` are the differences of each level and the one below it, turned so that up is the claimed direction.
+    `steps` are the differences of each level and the one below it, turned so that up is the claimed direction. NaN
+    where the uncertainty of a step is unknown.
     """
-    return max(t_above(s.value / s.se, s.df) if s.se > 0 else float(s.value <= 0) for s in steps)
+    found = [_step_p(step) for step in steps]
+    return math.nan if any(map(math.isnan, found)) else max(found)
+
+
+def _step_p(step: Estimate) -> float:
+    if step.se > 0:
+        return t_above(step.value / step.se, step.df)
+    return 1.0 if step.se == 0 and step.value <= 0 else math.nan
 
 
 def order_shown(a_R: np.ndarray, b_S: np.ndarray) -> float:

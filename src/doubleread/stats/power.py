@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from doubleread.stats.contrast import t_quantile
-from doubleread.stats.verdict import FEWEST_SEEDS, LEVEL
+from doubleread.stats.verdict import ALPHA, FEWEST_SEEDS
 
 POWER = 0.8
 MOST_SEEDS, MOST_CASES = 1_000_000, 100_000_000
@@ -22,7 +22,7 @@ def detectable(difference_var: float, case_var: float, seeds: int, family: int =
         return math.nan
     a = difference_var / seeds
     df = (a + case_var) ** 2 / (a**2 / (seeds - 1)) if a > 0 else math.inf
-    return (t_quantile(1 - LEVEL / (2 * family), df) + t_quantile(POWER, df)) * math.sqrt(a + case_var)
+    return (t_quantile(1 - ALPHA / (2 * family), df) + t_quantile(POWER, df)) * math.sqrt(a + case_var)
 
 
 def seeds_needed(difference_var: float, case_var: float, margin: float, family: int = 1) -> int | None:
@@ -49,10 +49,15 @@ def cases_needed(
 
 
 def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:
-    """Return the smallest whole number in [least, most] that is enough, where more is never worse."""
-    if not enough(most):
-        return None
-    low, high = least, most
+    """Return the smallest whole number in [least, most] that is enough, found by doubling, then halving.
+
+    With very many cases the degrees of freedom are those of the seeds alone, so the most need not be enough.
+    """
+    low, high = least, least
+    while not enough(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)

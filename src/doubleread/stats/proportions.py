@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import binom, binomtest, norm
 from statsmodels.stats.contingency_tables import mcnemar
 
-from doubleread.stats.verdict import LEVEL
+from doubleread.stats.verdict import ALPHA
 
 
 def wilson(right: int, cases: int) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def largest_discordant(difference: int) -> int | None:
     d = abs(difference)
 
     def below(losses: int) -> bool:
-        return 2 * float(binom.cdf(losses, d + 2 * losses, 0.5)) < LEVEL
+        return 2 * float(binom.cdf(losses, d + 2 * losses, 0.5)) < ALPHA
 
     if d == 0 or not below(0):
         return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from doubleread.stats.contrast import Estimate, t_above
 
-LEVEL = 0.05
+ALPHA = 0.05
 FEWEST_SEEDS = 6
 """Fewer give no verdict: a sign test over five seeds can never reach .05."""
 
@@ -96,8 +96,17 @@ def deciding(question: Question, verdict: Verdict) -> int:
     elif verdict is Verdict.NOT_SUPPORTED:
         ranks = [test.below_margin for test in tests]
     else:
-        ranks = [gain.value / gain.se if gain.se > 0 else math.copysign(1e9, gain.value) for gain in question.gains]
+        ranks = [_ahead(gain) for gain in question.gains]
     return int(np.argmin([math.inf if math.isnan(rank) else rank for rank in ranks]))
+
+
+def _ahead(gain: Estimate) -> float:
+    """Return how far ahead a gain is, in standard errors; what is unknown is what leaves a claim open."""
+    if math.isnan(gain.se):
+        return -math.inf
+    if gain.se > 0:
+        return gain.value / gain.se
+    return math.copysign(1e9, gain.value) if gain.value else 0.0
 
 
 def holm(p_M: Sequence[float]) -> list[float]:
@@ -143,7 +152,8 @@ def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:
         return _Tests(1.0, 0.0, 0.0, 0)
     below = t_above((margin - d) / se, df)
     equivalent = max(below, t_above((margin + d) / se, df))
-    beyond = t_above((abs(d) - margin) / se, df)
+    # both tails: near a margin of 0 it is the usual two-sided p
+    beyond = t_above((abs(d) - margin) / se, df) + t_above((abs(d) + margin) / se, df)
     return _Tests(beyond if equal else gain.p, below, equivalent, sign)
 
 
@@ -155,7 +165,7 @@ def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
     elif question.seeds < FEWEST_SEEDS:
         qualifier = "one run each" if question.seeds == 1 else "too few seeds"
     elif math.isnan(raw.difference):
-        qualifier = "no variation" if all(gain.se == 0 for gain in question.gains) else "not measured"
+        qualifier = "no variation" if any(g.se == 0 and g.value != 0 for g in question.gains) else "not measured"
     elif question.equal:
         verdict = _equal(corrected)
     else:
@@ -171,16 +181,16 @@ def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
 
 
 def _equal(corrected: _Tests) -> Verdict:
-    if corrected.equivalent < LEVEL:
+    if corrected.equivalent < ALPHA:
         return Verdict.SUPPORTED
-    return Verdict.CONTRADICTED if corrected.difference < LEVEL else Verdict.UNDECIDED
+    return Verdict.CONTRADICTED if corrected.difference < ALPHA else Verdict.UNDECIDED
 
 
 def _ordered(question: Question, corrected: _Tests) -> tuple[Verdict, str | None]:
-    if corrected.difference < LEVEL and corrected.sign != 0:
+    if corrected.difference < ALPHA and corrected.sign != 0:
         small = all(-question.margin < gain.lo and gain.hi < question.margin for gain in question.gains)
         verdict = Verdict.SUPPORTED if corrected.sign > 0 else Verdict.CONTRADICTED
         return verdict, "too small to matter" if small else None
-    if corrected.below_margin < LEVEL:
-        return Verdict.NOT_SUPPORTED, "no practical difference" if corrected.equivalent < LEVEL else None
+    if corrected.below_margin < ALPHA:
+        return Verdict.NOT_SUPPORTED, "no practical difference" if corrected.equivalent < ALPHA else None
     return Verdict.UNDECIDED, None

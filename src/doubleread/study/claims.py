@@ -132,7 +132,7 @@ class _Resolver:
         spec = self.spec
         if spec.more_at is None or spec.than_at is None:
             weights = _less(self._mean(first), self._mean(second))
-            if isinstance(first, Mapping) and isinstance(second, Mapping) and set(first) == set(second):
+            if _is_part(first) and _is_part(second) and set(first) == set(second):
                 self._refuse_unlike(first, second)
             if not any(weights.values()):
                 raise UserError(self.place, "both sides are the same arms", "", "name two different ones")
@@ -203,8 +203,8 @@ class _Resolver:
             metric=self.metric,
             margin=self._margin(),
             sign=sign,
-            first=self._called(first),
-            second=self._called(second),
+            first=first if kind == "interaction" else self._called(first),
+            second=second if kind in ("one arm", "interaction") else self._called(second),
             better_arm=self._name(first),
             than_arm=self._name(second) if kind != "one arm" else None,
             contrasts=contrasts,
@@ -233,7 +233,7 @@ class _Resolver:
 
     def _named(self, arm: Any) -> list[str]:
         """Return the arms that a file calls `arm`: one by its label, or all that have the named levels."""
-        if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
+        if _is_part(arm):
             wanted = {str(factor): label_of(label) for factor, label in arm.items()}
             if not wanted:
                 raise UserError(self.place, "an arm without a level", "expected {factor: label, …}, or all", "name one")
@@ -241,6 +241,9 @@ class _Resolver:
         else:
             names = [name for name in self.arms if label_of(arm) == name]
             names = names or [name for name in self.arms if label_of(arm) == _short(name)]
+            if len(names) > 1:
+                found = f"{label_of(arm)} is {' and '.join(names[:3])}"
+                raise UserError(self.place, found, "expected one arm", "write its whole name, or experiment: NAME")
             names = names or (list(self.arms) if arm == ALL else [])
         if not names:
             known = [_short(name) for name in self.arms]
@@ -249,7 +252,7 @@ class _Resolver:
 
     def _called(self, arm: Any) -> str:
         """Return how people call an arm: its label, with its factor where the label is a number."""
-        if isinstance(arm, Mapping) and not {"label", "name"} & set(arm):
+        if _is_part(arm):
             return ", ".join(f"{_factor(factor)} {label_of(label)}" for factor, label in arm.items())
         label = _short(label_of(arm))
         if sum(_short(name) == label for name in self.arms) > 1:
@@ -307,6 +310,11 @@ class _Resolver:
             "expected the smallest difference that matters",
             f"write margin: {{{self.spec.metric}: NUMBER}} at the top of the file, or margin: NUMBER in the claim",
         )
+
+
+def _is_part(arm: Any) -> bool:
+    """Tell whether an arm is named by levels of factors, rather than by its label or by a level written out."""
+    return isinstance(arm, Mapping) and not {"label", "name"} & set(arm)
 
 
 def _factor(path: str) -> str:

@@ -97,13 +97,12 @@ def _levels(checked: ClaimsFile, arm: str) -> dict[str, str]:
 
 
 def _known(claims: tuple[Claim, ...], arms: set[str], place: str) -> tuple[Claim, ...]:
-    """Return the claims whose arms are all there; a study may hold more experiments than a file has logits of."""
-    found = tuple(claim for claim in claims if set(claim.arms) <= arms)
-    if not found:
+    """Return a study's claims; those about arms without logits stay, so that the correction counts the whole family."""
+    if not any(set(claim.arms) <= arms for claim in claims):
         raise UserError(
             place, "no claim about the arms of the logits", f"they are {', '.join(sorted(arms))}", "name arms as there"
         )
-    return found
+    return claims
 
 
 def _place(path: Path, at: problems.Path) -> str:
