@@ -5,8 +5,8 @@ Every cell simulates studies of two arms with the same seeds and test cases from
     logit = ±(m_arm + τ z_seed,arm) + shift_arm + σ_s z'_seed,arm + u_case + v_case,arm + e_seed,arm,case
 
 where ± is the case's class. Cases of one subject share part of u and v. The true accuracy and AUROC of an arm, over
-all seeds and all cases, are normal integrals. Run: OMP_NUM_THREADS=1 python benchmarks/calibration.py [studies]; the table
-goes to standard output in Markdown.
+all seeds and all cases, are normal integrals. Run: OMP_NUM_THREADS=1 python benchmarks/calibration.py [studies]; the
+table goes to standard output in Markdown.
 """
 
 # A 2 arms, R seeds, N cases
