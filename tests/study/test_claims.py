@@ -166,6 +166,10 @@ def test_margins_and_priors_are_of_metrics():
             {"better": {"loss": "bce"}, "than": {"loss": "ce"}, "more_at": {"loss": "bce"}, "than_at": {"loss": "ce"}},
             "one factor on both sides of the interaction; expected two factors; name another",
         ),
+        (
+            {"metric": "change_after_peak", "on": "val_loss", "arm": "all", "above": 0, "margin": 0.1},
+            "a change after the peak is on one side of 0 always; name another number",
+        ),
         ({"arm": "all", "above": 72}, "above 72; expected a fraction from 0 to 1; write 2 points as 0.02"),
         (
             {"arm": "all", "above": 0.5, "margin": 2},

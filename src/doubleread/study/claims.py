@@ -120,6 +120,10 @@ class _Resolver:
             weights = self._mean(spec.arm)
             offset = spec.above if spec.above is not None else spec.below
             assert offset is not None, "the schema has one of them"
+            if self.spec.metric == "change_after_peak" and offset == 0:
+                raise UserError(
+                    self.place, "a change after the peak is on one side of 0 always", "", "name another number"
+                )
             self._check_fraction("above" if above else "below", offset, 0 if direction(self.metric) else -1)
             return self._made("one arm", 1 if above else -1, spec.arm, f"{offset:g}", (weights,), offset=offset)
         for key in ("better", "higher", "lower"):
