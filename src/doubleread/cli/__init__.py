@@ -101,7 +101,7 @@ def check(
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Read every image, look for leaks between splits, and print the plan; nothing is trained."""
+    """Read every image, look for leaks, print the plan and the differences it could detect; nothing is trained."""
     from doubleread.cli.check import check_command
 
     check_command(study, data, seeds, workers, assumptions, store, settings, as_json)
@@ -131,7 +131,7 @@ def report(
     tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV and JSON.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the tables of a study, and write its report, figures and tables."""
+    """Print the verdicts and tables of a study, and write its report, figures and tables."""
     from doubleread.cli.report import report_command
 
     report_command(study, seeds, store, html, figures, tables, as_json)

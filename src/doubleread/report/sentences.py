@@ -113,35 +113,33 @@ def _decided(result: ClaimResult) -> str:
     metric, ahead = claim.metric, e.value > 0
     by, called = _by(e, metric), what(metric)
     turn = "" if result.verdict is Verdict.SUPPORTED else "The other way round: "
-    over = f"on average over new {_images(metric)}"
+    over = f"over new {_images(metric)}"
     if claim.kind == "one arm":
         where = f"{'above' if ahead else 'below'} {words.value_text(metric, claim.offset)}"
-        return _start(turn, f"{called} with {claim.first} should average {_between(result)} {_over(over)}: {where}.")
+        return _start(turn, f"{called} with {claim.first} should average {_between(result)} {over}: {where}.")
     first, second = claim.first, result.rival or claim.second
     if claim.kind == "trend":
         moves = "rises" if ahead else "falls"
-        return _start(turn, f"{called} {moves} by {by} from {second} to {first}, along the fitted line, {over}.")
+        return _start(
+            turn, f"{called} {moves} by {by} from {second} to {first}, along the fitted line, on average {over}."
+        )
     if claim.kind == "interaction":
         more = "higher" if ahead else "lower"
-        return _start(turn, f"in {called} the difference {first} is {more} than {second}, by {by} {over}.")
+        return _start(turn, f"in {called} the difference {first} is {more} than {second}, by {by} on average {over}.")
     pair = f"a new pair of {_images(metric)}"
     if metric.startswith(_COUNTS):
         sooner = "earlier" if not ahead else "later"
-        return _start(turn, f"{called} should come {by} {sooner} with {first} than with {second}, {over}.")
+        return _start(turn, f"{called} should come {by} {sooner} with {first} than with {second}, on average {over}.")
     if direction(metric):
         winner, loser = (first, second) if ahead == (direction(metric) > 0) else (second, first)
         return _start(turn, f"{pair} should favour {winner} over {loser} by {by} of {called} on average.")
     more = "higher" if ahead else "lower"
-    return _start(turn, f"{called} should be {more} with {first} than with {second}, by {by} {over}.")
+    return _start(turn, f"{called} should be {more} with {first} than with {second}, by {by} on average {over}.")
 
 
 def _by(e: Estimate, metric: str) -> str:
     near, far = sorted((abs(e.lo), abs(e.hi)))
     return _range(metric, near, far)
-
-
-def _over(text: str) -> str:
-    return text.removeprefix("on average ")
 
 
 def _open(result: ClaimResult) -> str:
