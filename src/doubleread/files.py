@@ -77,6 +77,19 @@ def move_folder(source: Path, target: Path) -> None:
         fsync_folder(source.parent)
 
 
+def cache_folder() -> Path:
+    """Return the user's own folder for what can be made again: `$XDG_CACHE_HOME/doubleread`, else `~/.cache/doubleread`.
+
+    Raises:
+        OSError: there is no home folder.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path("~/.cache").expanduser()) / "doubleread"
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+
+
 def user_path(text: str | Path, place: str) -> Path:
     """Return a path that a user gave, with `~` written out.
 

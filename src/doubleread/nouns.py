@@ -90,3 +90,21 @@ class RunData:
     def rows(self, split: Split) -> np.ndarray:
         """Return the rows of one split."""
         return {"train": self.train, "val": self.val, "test": self.test}[split]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compute:
+    """How a run is computed; part of its identity, because the last bits of its numbers depend on it.
+
+    `precision` is that of the products: `bf16` rounds their factors to bfloat16, weights stay float32. `path` is
+    `reference` (autograd), `tiles` (a perceptron's closed form by PyTorch's operations), `native` (the same by the
+    compiled routine) or `stacked` (runs of equal shape in one batched computation).
+    """
+
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    path: Literal["reference", "tiles", "native", "stacked"]
+
+
+REFERENCE = Compute(device="cpu", precision="fp32", path="reference")
+"""The path that every other is measured against."""

@@ -16,7 +16,7 @@ from doubleread.recipe.schedule import (
     ScheduleSpec,
     Step,
 )
-from doubleread.recipe.spec import Spec, WholeFromOne
+from doubleread.recipe.spec import Precision, Spec, WholeFromOne
 
 __all__ = [
     "PARTS",
@@ -53,7 +53,9 @@ class Recipe(Spec):
     """A complete training recipe: everything about a run but its data and its seed.
 
     `batch_size` counts cases; the last batch of an epoch may be shorter. `threads` is the number of CPU threads of
-    the run; results depend on it, so it is part of the recipe.
+    the run; results depend on it, so it is part of the recipe. `precision` is that of the products: `fp32`; `bf16`,
+    factors rounded to bfloat16 while weights and sums stay float32; or `auto`, bf16 where the benchmark has shown a
+    gain on this processor, else fp32.
     """
 
     model: ModelSpec
@@ -63,10 +65,14 @@ class Recipe(Spec):
     batch_size: WholeFromOne
     epochs: WholeFromOne
     threads: WholeFromOne = 1
+    precision: Precision = "fp32"
 
     def canonical(self) -> dict[str, Any]:
-        """Return the recipe with the defaults left out: the form that identities are made of."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """Return the recipe with the defaults left out: the form that identities are made of.
+
+        Without the precision, which stands beside it as what it comes to: a run of `auto` is that of `fp32` or `bf16`.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"precision"})
 
     def complete(self) -> dict[str, Any]:
         """Return the recipe with every default written out: the form that the plan prints."""

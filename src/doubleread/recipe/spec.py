@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -62,6 +62,7 @@ Text = Annotated[
     AfterValidator(_plain_text),
     expecting("a text of 1 to 2,000 characters"),
 ]
+Precision = Annotated[Literal["fp32", "bf16", "auto"], expecting("fp32, bf16 or auto")]
 Switch = Annotated[bool, Field(strict=True), expecting("true or false")]
 WholeFromOne = Annotated[int, Field(strict=True, ge=1, le=MOST), expecting("a whole number from 1 to 1,000,000")]
 WholeFromZero = Annotated[

@@ -1,4 +1,4 @@
-"""Losses on a model's outputs, and the logit that they all lead to."""
+"""Losses on a model's outputs, their slopes in closed form, and the logit that they all lead to."""
 
 # B cases of a batch, C outputs
 
@@ -15,15 +15,18 @@ from doubleread.recipe import Bce, Ce
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs (B, C), float32, and labels (B,), int64, to the weighted mean loss, a scalar."""
 
+Slope = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""From the same to the loss and its derivative by the outputs, (B, C); leading axes before B are kept."""
+
 OUTPUTS = {"bce": 1, "ce": 2}
 """How many outputs the model needs, by loss."""
 
 
 def logit_of(outputs_BC: torch.Tensor) -> torch.Tensor:
     """Return the logit of the positive class, shape (B,): the one output, or output 1 minus output 0."""
-    if outputs_BC.shape[1] == 1:
-        return outputs_BC[:, 0]
-    return outputs_BC[:, 1] - outputs_BC[:, 0]
+    if outputs_BC.shape[-1] == 1:
+        return outputs_BC[..., 0]
+    return outputs_BC[..., 1] - outputs_BC[..., 0]
 
 
 def make_loss(spec: Bce | Ce, train_labels: np.ndarray) -> Loss:
@@ -45,6 +48,32 @@ def make_loss(spec: Bce | Ce, train_labels: np.ndarray) -> Loss:
         return functional.binary_cross_entropy_with_logits(logits, target, weight=mine, reduction="sum") / mine.sum()
 
     return binary_cross_entropy
+
+
+def make_slope(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | str = "cpu") -> Slope:
+    """Return the same loss together with its derivative, for paths without autograd.
+
+    With z the logit (the difference of the two outputs for cross-entropy, which depends on nothing else), each case
+    costs softplus(z) − label · z, and its slope by z is σ(z) − label.
+    """
+    found = class_weights(spec, train_labels)
+    weights = None if found is None else found.to(device)
+    two = isinstance(spec, Ce)
+
+    def slope(outputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = logit_of(outputs)
+        target = labels.to(z.dtype)
+        costs = functional.softplus(z).sub_(target * z)
+        by_z = torch.sigmoid(z).sub_(target)
+        if weights is None:
+            loss, by_z = costs.mean(-1), by_z.div_(z.shape[-1])
+        else:
+            mine = weights[labels]
+            total = mine.sum(-1, keepdim=True)
+            loss, by_z = (costs * mine).sum(-1) / total[..., 0], by_z.mul_(mine).div_(total)
+        return loss, torch.stack((-by_z, by_z), dim=-1) if two else by_z.unsqueeze(-1)
+
+    return slope
 
 
 def class_weights(spec: Bce | Ce, train_labels: np.ndarray) -> torch.Tensor | None:
