@@ -78,7 +78,7 @@ def move_folder(source: Path, target: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the user's own folder for what can be made again: `$XDG_CACHE_HOME/doubleread`, else `~/.cache/doubleread`.
+    """Return the folder for what can be made again: `$XDG_CACHE_HOME/doubleread`, else `~/.cache/doubleread`.
 
     Raises:
         OSError: there is no home folder.

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubleread.files import hash_of
+from doubleread.nouns import REFERENCE
 from doubleread.recipe import Recipe
 from doubleread.study import data_key, parse_study, plan_runs
 from doubleread.study.plan import identity_of
@@ -15,7 +16,7 @@ from tests.conftest import small_study
 
 def planned(raw, data="d"):
     study = parse_study(raw, place="s")
-    return plan_runs(study, {data_key(arm.data): data for arm in study.arms})
+    return plan_runs(study, {data_key(arm.data): data for arm in study.arms}, lambda _: REFERENCE)
 
 
 def ids(raw, data="d"):
@@ -108,7 +109,7 @@ def test_data_and_intensity_are_part_of_the_identity():
 def test_an_identity_stays_what_it_is():
     # golden: releases must not retrain old runs
     recipe = Recipe.model_validate(small_study("phantom")["base"])
-    identity = identity_of(recipe, "unit", 3, "abc")
+    identity = identity_of(recipe, "unit", 3, "abc", REFERENCE)
     assert hash_of(identity) == GOLDEN_HASH
     assert json.dumps(identity, sort_keys=True) == (
         '{"data": "abc", "device": "cpu", "intensity": "unit", "numerics": 1, "path": "reference", "precision": "fp32",'

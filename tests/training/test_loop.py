@@ -6,38 +6,17 @@ import torch
 from torch import nn
 
 from doubleread.models import MultilayerPerceptron
-from doubleread.nouns import RunData
-from doubleread.recipe import Recipe
+from doubleread.nouns import REFERENCE, RunData
 from doubleread.seeds import data_order
 from doubleread.store import hash_weights
 from doubleread.training import Diverged, measure, train
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import initialise
-from tests.conftest import draw_images
-
-
-@pytest.fixture(scope="module")
-def data():
-    images = np.concatenate([draw_images(40, label, 3, 8) for label in (0, 1)])
-    labels = np.repeat([0, 1], 40)
-    order = np.random.default_rng(1).permutation(80)
-    return RunData(images=images, labels=labels, train=order[:45], val=order[45:60], test=order[60:])
-
-
-def recipe(**changes):
-    base = {
-        "model": {"name": "mlp", "hidden": [6, 5]},
-        "loss": "bce",
-        "optimizer": {"name": "adam", "lr": 1e-2},
-        "schedule": "constant",
-        "batch_size": 8,
-        "epochs": 4,
-    }
-    return Recipe.model_validate({**base, **changes})
+from tests.training.conftest import recipe
 
 
 def trained(data, seed=0, intensity="unit", **changes):
-    return train(recipe(**changes), seed, intensity, data)
+    return train(recipe(**changes), seed, intensity, data, compute=REFERENCE)
 
 
 def hash_of(result):
@@ -158,8 +137,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_the_step(data, monkeypatc
 
         return loss
 
-    monkeypatch.setattr("doubleread.training.loop.make_loss", make_loss)
-    monkeypatch.setattr("doubleread.training.loop.set_rate", lambda *_: steps.append(1))
+    monkeypatch.setattr("doubleread.training.reference.make_loss", make_loss)
+    monkeypatch.setattr("doubleread.training.reference.set_rate", lambda *_: steps.append(1))
     with pytest.raises(Diverged) as error:
         trained(data)
     # 45 cases in batches of 8 are 6 steps an epoch: the ninth is the third of the second epoch

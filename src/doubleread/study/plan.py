@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from doubleread.files import canonical_json, hash_of
+from doubleread.nouns import Compute
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.study.levels import Arm
@@ -30,6 +31,7 @@ class PlannedRun:
     intensity: str
     seed: int
     data_hash: str
+    compute: Compute
     identity: dict[str, Any]
     uses: tuple[str, ...]
 
@@ -51,31 +53,37 @@ def data_key(data: DataSpec) -> str:
     return canonical_json(data.preparation())
 
 
-def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str) -> dict[str, Any]:
+def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str, compute: Compute) -> dict[str, Any]:
     """Return what makes a run the run it is: equal identities mean equal numbers, so such a run is trained once."""
     return {
         "recipe": recipe.canonical(),
         "intensity": intensity,
         "seed": seed,
         "data": data_hash,
-        "precision": "fp32",
-        "device": "cpu",
-        "path": "reference",
+        "precision": compute.precision,
+        "device": compute.device,
+        "path": compute.path,
         "numerics": NUMERICS,
     }
 
 
-def plan_runs(study: Study, data_hashes: Mapping[str, str], variants: Sequence[Variant] = ()) -> Plan:
+def plan_runs(
+    study: Study,
+    data_hashes: Mapping[str, str],
+    compute_of: Callable[[Recipe], Compute],
+    variants: Sequence[Variant] = (),
+) -> Plan:
     """Return the plan of a study, and of its `variants` after it.
 
-    `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash.
+    `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash; `compute_of` says how a recipe is
+    computed.
     """
     runs: dict[str, PlannedRun] = {}
     uses: dict[str, list[str]] = {}
     run_of: dict[tuple[str, int], str] = {}
     varied = tuple(arm for variant in variants for arm in variant.arms.values())
     for seed, arm in [*product(study.seeds, study.arms), *product(study.seeds, varied)]:
-        run = _planned(arm, seed, data_hashes[data_key(arm.data)])
+        run = _planned(arm, seed, data_hashes[data_key(arm.data)], compute_of(arm.recipe))
         runs.setdefault(run.run_id, run)
         uses.setdefault(run.run_id, []).append(arm.name)
         run_of[arm.name, seed] = run.run_id
@@ -84,14 +92,15 @@ def plan_runs(study: Study, data_hashes: Mapping[str, str], variants: Sequence[V
     )
 
 
-def _planned(arm: Arm, seed: int, data_hash: str) -> PlannedRun:
-    identity = identity_of(arm.recipe, arm.data.intensity, seed, data_hash)
+def _planned(arm: Arm, seed: int, data_hash: str, compute: Compute) -> PlannedRun:
+    identity = identity_of(arm.recipe, arm.data.intensity, seed, data_hash, compute)
     return PlannedRun(
         run_id=hash_of(identity)[:20],
         recipe=arm.recipe,
         intensity=arm.data.intensity,
         seed=seed,
         data_hash=data_hash,
+        compute=compute,
         identity=identity,
         uses=(),
     )

@@ -15,13 +15,15 @@ EVALUATION_BATCH = 100
 
 
 class Evaluator:
-    """Computes logits of stored images by `model`, as it is at the time."""
+    """Computes logits of stored images by `model`, as it is at the time.
 
-    def __init__(self, model: nn.Module, intensity: str, data: RunData) -> None:
+    `images` are those of `data` where they are on another device already, the model's.
+    """
+
+    def __init__(self, model: nn.Module, intensity: str, data: RunData, images: torch.Tensor | None = None) -> None:
         self._model = model
-        self._reader = PixelReader(
-            data.images, scaling_of(intensity, data), min(EVALUATION_BATCH, max(len(data.images), 1))
-        )
+        stored = torch.from_numpy(data.images) if images is None else images
+        self._reader = PixelReader(stored, scaling_of(intensity, data), min(EVALUATION_BATCH, max(len(stored), 1)))
 
     @torch.no_grad()
     def logits(self, rows: np.ndarray) -> np.ndarray:
@@ -30,4 +32,4 @@ class Evaluator:
         parts = [
             logit_of(self._model(self._reader.batch(part))) for part in torch.from_numpy(rows).split(EVALUATION_BATCH)
         ]
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()

@@ -124,10 +124,18 @@ class NativePerceptron:
         self._kept = np.ascontiguousarray(data.images), np.ascontiguousarray(data.labels, dtype=np.int64)
         arrays = {
             **dict(zip(("images", "labels"), self._kept, strict=True)),
-            "widths": self._widths, "pads": self._pads, "slopes": self._slopes, "scratch": self._scratch,
-            "first": self._first, "first_m": self._first_moments[0], "first_v": self._first_moments[-1],
-            "rest": self._rest, "rest_m": self._rest_moments[0], "rest_v": self._rest_moments[-1],
-            "seen": self._batches[0], "next": self._batches[1],
+            "widths": self._widths,
+            "pads": self._pads,
+            "slopes": self._slopes,
+            "scratch": self._scratch,
+            "first": self._first,
+            "first_m": self._first_moments[0],
+            "first_v": self._first_moments[-1],
+            "rest": self._rest,
+            "rest_m": self._rest_moments[0],
+            "rest_v": self._rest_moments[-1],
+            "seen": self._batches[0],
+            "next": self._batches[1],
         }
         return Network(
             **{name: array.ctypes.data for name, array in arrays.items()},

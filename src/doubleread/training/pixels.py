@@ -35,19 +35,22 @@ def scaling_of(intensity: str, data: RunData) -> Scaling:
 
 
 class PixelReader:
-    """Hands out batches of images, scaled, float32, shape (batch, pixels); a batch is valid until the next one."""
+    """Hands out batches of images, scaled, float32, shape (batch, pixels); a batch is valid until the next one.
 
-    def __init__(self, images: np.ndarray, scaling: Scaling, largest_batch: int) -> None:
-        pixels = images.shape[1] * images.shape[2]
-        self._images = torch.from_numpy(images).view(len(images), pixels)
-        self._bytes = torch.empty(largest_batch, pixels, dtype=torch.uint8)
-        self._floats = torch.empty(largest_batch, pixels, dtype=torch.float32)
+    `images` is (N, height, width), uint8; batches are on its device.
+    """
+
+    def __init__(self, images: torch.Tensor, scaling: Scaling, largest_batch: int) -> None:
+        self._images = images.view(len(images), -1)
+        shape = largest_batch, self._images.shape[1]
+        self._bytes = torch.empty(shape, dtype=torch.uint8, device=images.device)
+        self._floats = torch.empty(shape, dtype=torch.float32, device=images.device)
         self._scaling = scaling
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the images at `rows`, int64."""
+        """Return the images at `rows`, int64, on any device."""
         n = len(rows)
-        torch.index_select(self._images, 0, rows, out=self._bytes[:n])
+        torch.index_select(self._images, 0, rows.to(self._images.device), out=self._bytes[:n])
         floats = self._floats[:n].copy_(self._bytes[:n])
         if self._scaling.shift:
             floats.sub_(self._scaling.shift)

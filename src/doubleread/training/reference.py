@@ -30,7 +30,8 @@ class ReferenceTrainer:
         self._optimizer = make_optimizer(recipe.optimizer, self.model.parameters())
         self._loss: Loss = make_loss(recipe.loss, data.labels[data.train])
         self._evaluator = Evaluator(self.model, intensity, data)
-        self._reader = PixelReader(data.images, scaling_of(intensity, data), min(recipe.batch_size, len(data.images)))
+        largest = min(recipe.batch_size, len(data.images))
+        self._reader = PixelReader(torch.from_numpy(data.images), scaling_of(intensity, data), largest)
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""

@@ -1,4 +1,4 @@
-"""The first layer by PyTorch's operations, in column tiles: for processors and threads the compiled routine is not for."""
+"""A perceptron's first layer by PyTorch's operations, in column tiles."""
 
 # B cases of a batch, U units
 

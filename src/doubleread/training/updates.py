@@ -76,14 +76,21 @@ class FusedUpdate:
         self._count = torch.zeros((), dtype=torch.float32, device=self._parameters[0].device)
         self._counts = [self._count] * len(self._parameters)
 
-    def apply(self, rate: Rate, lr: torch.Tensor | None = None) -> None:
-        """Take one step at `rate`, or at the rate in the tensor `lr`, with the gradients as they are."""
+    def state(self) -> list[torch.Tensor]:
+        """Return the tensors that a step changes, beside the parameters."""
+        return [*self._first, *self._second, self._count]
+
+    def apply(self, rate: Rate, lr: torch.Tensor | None = None, stop: torch.Tensor | None = None) -> None:
+        """Take one step at `rate`, or at the rate in the tensor `lr`, with the gradients as they are.
+
+        Where the tensor `stop` is 1, nothing changes.
+        """
         self._count += 1
         at = rate.lr if lr is None else lr
         if isinstance(self._spec, Sgd):
-            self._sgd(self._spec, rate, at)
+            self._sgd(self._spec, rate, at, stop)
         else:
-            fused = torch._fused_adamw_ if isinstance(self._spec, AdamW) else torch._fused_adam_
+            fused = torch.ops.aten._fused_adamw_ if isinstance(self._spec, AdamW) else torch.ops.aten._fused_adam_
             fused(
                 self._parameters,
                 self._gradients,
@@ -98,11 +105,12 @@ class FusedUpdate:
                 eps=self._spec.eps,
                 amsgrad=False,
                 maximize=False,
+                found_inf=stop,
             )
 
-    def _sgd(self, spec: Sgd, rate: Rate, at: float | torch.Tensor) -> None:
+    def _sgd(self, spec: Sgd, rate: Rate, at: float | torch.Tensor, stop: torch.Tensor | None) -> None:
         momentum = spec.momentum if rate.momentum is None else rate.momentum
-        torch._fused_sgd_(
+        torch.ops.aten._fused_sgd_(
             self._parameters,
             self._gradients,
             self._first if momentum else [],
@@ -114,4 +122,5 @@ class FusedUpdate:
             maximize=False,
             # the momentum starts at zero, so the first step needs no case of its own
             is_first_step=False,
+            found_inf=stop,
         )

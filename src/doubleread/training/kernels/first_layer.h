@@ -30,7 +30,7 @@
 
 #define BLOCK 64
 #define SPAN 16 /* blocks whose products are summed before they join the total: two short sums round less than one long */
-#define PIXELS_AT_ONCE 2
+#define PIXELS_AT_ONCE 4
 #define CASES_AT_ONCE 4
 #define MOST_VECTORS 4
 
@@ -91,11 +91,15 @@ INLINE void update(const update_t *u, vec *w_, vec *m_, vec *v_, vec g) {
   *w_ = w, *m_ = m, *v_ = v;
 }
 
-/* Pixels of a block as float32, [case][64], less `shift`; zero beyond the last pixel. */
-INLINE void widen(float *out, const uint8_t *x, long n, long inside, float shift) {
-  for (long i = 0; i < n * BLOCK; i++) out[i] = x[i] - shift;
-  if (inside < BLOCK)
-    for (long b = 0; b < n; b++) memset(out + b * BLOCK + inside, 0, (BLOCK - inside) * sizeof(float));
+/* What is subtracted from each pixel of a block: nothing beyond the last one, which is stored as zero and stays so. */
+INLINE void shifts_of(float *out, long inside, float shift) {
+  for (long i = 0; i < BLOCK; i++) out[i] = i < inside ? shift : 0;
+}
+
+/* Pixels of a block as float32, [case][64]. */
+INLINE void widen(float *out, const uint8_t *x, long n, const float *shifts) {
+  for (long b = 0; b < n; b++)
+    for (long i = 0; i < BLOCK; i++) out[b * BLOCK + i] = x[b * BLOCK + i] - shifts[i];
 }
 
 /* Add the products of `many` cases with a block's weights to sums[case][unit]. */
@@ -135,9 +139,11 @@ INLINE void descend(float *w, float *m, float *v, const float *x, const float *d
         EACH(int k = 0; k < nv; k++) g[q][k] += pixel * row[k];
       }
     }
-    EACH(int q = 0; q < PIXELS_AT_ONCE; q++) EACH(int k = 0; k < nv; k++) {
-      long at = ((t + q) * nv + k) * LANES;
-      update(u, (vec *)(w + at), (vec *)(m + at), (vec *)(v + at), g[q][k]);
+    EACH(int q = 0; q < PIXELS_AT_ONCE; q++) {
+      EACH(int k = 0; k < nv; k++) {
+        long at = ((t + q) * nv + k) * LANES;
+        update(u, (vec *)(w + at), (vec *)(m + at), (vec *)(v + at), g[q][k]);
+      }
     }
   }
 }
@@ -151,20 +157,36 @@ INLINE __m512i interleaved(vec low, vec high) {
                                   (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
 }
 
-/* Rows of `n` cases, [case][stride], as pairs of cases: out[pair][stride], a lone last one beside zeros. */
-INLINE void pair_cases(uint32_t *out, const float *x, long n, long stride) {
+/* Deltas of `n` cases as pairs of cases: out[pair][unit], a lone last one beside zeros. */
+INLINE void pair_deltas(uint32_t *out, const float *delta, long n, long width) {
   for (long b = 0; b < n; b += 2)
-    for (long i = 0; i < stride; i += LANES) {
-      vec high = b + 1 < n ? *(const loose *)(x + (b + 1) * stride + i) : all(0);
-      _mm512_storeu_si512(out + b / 2 * stride + i, interleaved(*(const loose *)(x + b * stride + i), high));
+    for (long i = 0; i < width; i += LANES) {
+      vec high = b + 1 < n ? *(const vec *)(delta + (b + 1) * width + i) : all(0);
+      _mm512_storeu_si512(out + b / 2 * width + i, interleaved(*(const vec *)(delta + b * width + i), high));
     }
 }
 
-/* Rows of `n` cases as pairs of neighbouring pixels: out[case][32]. */
-INLINE void pair_pixels(uint32_t *out, const float *x, long n) {
-  for (long i = 0; i < n * BLOCK; i += 2 * LANES)
-    _mm512_storeu_si512(out + i / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)*(const loose *)(x + i + LANES),
-                                                                  (__m512)*(const loose *)(x + i)));
+INLINE vec sixteen(const uint8_t *x, const float *shifts) {
+  __m512i whole = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)x));
+  return (vec)_mm512_cvtepi32_ps(whole) - *(const loose *)shifts;
+}
+
+/* Pixels of a block as pairs of cases, out[pair][64], a lone last one beside zeros. */
+INLINE void pair_cases(uint32_t *out, const uint8_t *x, long n, const float *shifts) {
+  for (long b = 0; b < n; b += 2)
+    for (long i = 0; i < BLOCK; i += LANES) {
+      vec high = b + 1 < n ? sixteen(x + (b + 1) * BLOCK + i, shifts + i) : all(0);
+      _mm512_storeu_si512(out + b / 2 * BLOCK + i, interleaved(sixteen(x + b * BLOCK + i, shifts + i), high));
+    }
+}
+
+/* Pixels of a block as pairs of neighbours: out[case][32]. */
+INLINE void pair_pixels(uint32_t *out, const uint8_t *x, long n, const float *shifts) {
+  for (long b = 0; b < n * BLOCK; b += BLOCK)
+    for (long i = 0; i < BLOCK; i += 2 * LANES) {
+      vec low = sixteen(x + b + i, shifts + i), high = sixteen(x + b + i + LANES, shifts + i + LANES);
+      _mm512_storeu_si512(out + (b + i) / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+    }
 }
 
 /* A block's weights as pairs of pixels: out[pair][unit]. */
@@ -210,9 +232,11 @@ INLINE void descend_bf16(float *w, float *m, float *v, const uint32_t *x, const 
         EACH(int k = 0; k < nv; k++) g[q][k] = _mm512_dpbf16_ps(g[q][k], cases, row[k]);
       }
     }
-    EACH(int q = 0; q < PIXELS_AT_ONCE; q++) EACH(int k = 0; k < nv; k++) {
-      long at = ((t + q) * nv + k) * LANES;
-      update(u, (vec *)(w + at), (vec *)(m + at), (vec *)(v + at), (vec)g[q][k]);
+    EACH(int q = 0; q < PIXELS_AT_ONCE; q++) {
+      EACH(int k = 0; k < nv; k++) {
+        long at = ((t + q) * nv + k) * LANES;
+        update(u, (vec *)(w + at), (vec *)(m + at), (vec *)(v + at), (vec)g[q][k]);
+      }
     }
   }
 }
@@ -225,50 +249,75 @@ typedef struct {
 } batch_t;
 
 /* Floats of working memory for batches of at most `n` cases. */
-INLINE long sweep_scratch(long n) { return 4 * (n + 1) * BLOCK + (2 * n + 1 + BLOCK) * MOST_VECTORS * LANES; }
+INLINE long sweep_scratch(long n) {
+  return 2 * (n + 1) * BLOCK + (2 * n + 1 + BLOCK) * MOST_VECTORS * LANES + BLOCK;
+}
+
+/* The same memory, cut: as float32, or as pairs of bfloat16. */
+typedef struct {
+  float *shifts, *sums, *seen, *next, *deltas, *weights;
+} parts_t;
+
+INLINE parts_t parts_of(float *scratch, long n_seen, long n_next, int nv) {
+  parts_t p;
+  p.shifts = scratch;
+  p.weights = p.shifts + BLOCK;
+  p.sums = p.weights + BLOCK * nv * LANES;
+  p.seen = p.sums + n_next * nv * LANES;
+  p.next = p.seen + (n_seen + 1) * BLOCK;
+  p.deltas = p.next + (n_next + 1) * BLOCK;
+  return p;
+}
+
+/* Add the products of `n` cases with a block's weights to p.sums. */
+INLINE void products_of(const float *w, const uint8_t *x, long n, parts_t p, int nv, int bf16) {
+  long b = 0;
+#if HAS_BF16
+  if (bf16) {
+    uint32_t *pairs = (uint32_t *)p.next, *weights = (uint32_t *)p.weights;
+    pair_pixels(pairs, x, n, p.shifts);
+    pair_weights(weights, w, nv);
+    for (; b + CASES_AT_ONCE <= n; b += CASES_AT_ONCE)
+      multiply_bf16(weights, pairs + b * BLOCK / 2, p.sums + b * nv * LANES, nv, CASES_AT_ONCE);
+    for (; b < n; b++) multiply_bf16(weights, pairs + b * BLOCK / 2, p.sums + b * nv * LANES, nv, 1);
+    return;
+  }
+#endif
+  (void)bf16;
+  widen(p.next, x, n, p.shifts);
+  for (; b + CASES_AT_ONCE <= n; b += CASES_AT_ONCE)
+    multiply(w, p.next + b * BLOCK, p.sums + b * nv * LANES, nv, CASES_AT_ONCE);
+  for (; b < n; b++) multiply(w, p.next + b * BLOCK, p.sums + b * nv * LANES, nv, 1);
+}
 
 /* One chunk of units: descend along `seen` (if any), then the products of `next` (if any) into sums[case][unit]. */
 INLINE void chunk(float *w, float *m, float *v, long pixels, batch_t seen, const float *delta, batch_t next, float *sums,
                   float shift, const update_t *u, float *scratch, int nv, int bf16) {
-  float *seen_x = scratch, *next_x = seen_x + (seen.n + 1) * BLOCK, *part = next_x + (next.n + 1) * BLOCK;
+  parts_t p = parts_of(scratch, seen.n, next.n, nv);
 #if HAS_BF16
-  uint32_t *pairs = (uint32_t *)(part + next.n * nv * LANES), *next_pairs = pairs + (seen.n + 1) * BLOCK;
-  uint32_t *deltas = next_pairs + (next.n + 1) * BLOCK, *weights = deltas + (seen.n + 1) * nv * LANES;
-  if (bf16 && seen.x) pair_cases(deltas, delta, seen.n, nv * LANES);
+  if (bf16 && seen.x) pair_deltas((uint32_t *)p.deltas, delta, seen.n, nv * LANES);
 #endif
-  long blocks = (pixels + BLOCK - 1) / BLOCK;
-  for (long i = 0; i < blocks; i++) {
-    long at = i * BLOCK * nv * LANES, inside = pixels - i * BLOCK;
+  long blocks = (pixels + BLOCK - 1) / BLOCK, size = BLOCK * nv * LANES;
+  for (long i = 0; i < blocks; i++, w += size, m += size, v += size) {
+    if (i == 0 || i == blocks - 1) shifts_of(p.shifts, pixels - i * BLOCK, shift);
     if (seen.x) {
-      widen(seen_x, seen.x + i * BLOCK * seen.n, seen.n, inside, shift);
+      const uint8_t *x = seen.x + i * BLOCK * seen.n;
 #if HAS_BF16
       if (bf16) {
-        pair_cases(pairs, seen_x, seen.n, BLOCK);
-        descend_bf16(w + at, m + at, v + at, pairs, deltas, seen.n, nv, u);
+        pair_cases((uint32_t *)p.seen, x, seen.n, p.shifts);
+        descend_bf16(w, m, v, (uint32_t *)p.seen, (uint32_t *)p.deltas, seen.n, nv, u);
       } else
 #endif
-        descend(w + at, m + at, v + at, seen_x, delta, seen.n, nv, u);
+      {
+        widen(p.seen, x, seen.n, p.shifts);
+        descend(w, m, v, p.seen, delta, seen.n, nv, u);
+      }
     }
     if (!next.x) continue;
-    if (i % SPAN == 0) memset(part, 0, next.n * nv * LANES * sizeof(float));
-    widen(next_x, next.x + i * BLOCK * next.n, next.n, inside, shift);
-    long b = 0;
-#if HAS_BF16
-    if (bf16) {
-      pair_pixels(next_pairs, next_x, next.n);
-      pair_weights(weights, w + at, nv);
-      for (; b + CASES_AT_ONCE <= next.n; b += CASES_AT_ONCE)
-        multiply_bf16(weights, next_pairs + b * BLOCK / 2, part + b * nv * LANES, nv, CASES_AT_ONCE);
-      for (; b < next.n; b++) multiply_bf16(weights, next_pairs + b * BLOCK / 2, part + b * nv * LANES, nv, 1);
-    } else
-#endif
-    {
-      for (; b + CASES_AT_ONCE <= next.n; b += CASES_AT_ONCE)
-        multiply(w + at, next_x + b * BLOCK, part + b * nv * LANES, nv, CASES_AT_ONCE);
-      for (; b < next.n; b++) multiply(w + at, next_x + b * BLOCK, part + b * nv * LANES, nv, 1);
-    }
+    if (i % SPAN == 0) memset(p.sums, 0, next.n * nv * LANES * sizeof(float));
+    products_of(w, next.x + i * BLOCK * next.n, next.n, p, nv, bf16);
     if (i % SPAN == SPAN - 1 || i == blocks - 1)
-      for (long j = 0; j < next.n * nv * LANES; j++) sums[j] += part[j];
+      for (long j = 0; j < next.n * nv * LANES; j++) sums[j] += p.sums[j];
   }
 }
 

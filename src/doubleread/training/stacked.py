@@ -1,0 +1,352 @@
+"""Runs of equal shape in one batched computation: a GPU that one small model would leave idle trains many at once.
+
+Each run keeps its own initial weights, order of the data, dropout, loss, class weights, rate and schedule. On a CUDA
+device a step is captured as a graph where no schedule moves a momentum, which the kernels take as a plain number.
+"""
+
+# R runs, B cases of a batch, D pixels, U units of a layer
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from doubleread.nouns import RunData
+from doubleread.recipe import Recipe
+from doubleread.training.evaluation import Evaluator
+from doubleread.training.loop import rows_of, steps_per_epoch, validation
+from doubleread.training.losses import class_weights
+from doubleread.training.model import build_model, draw_masks
+from doubleread.training.pixels import scaling_of
+from doubleread.training.randomness import seed_dropout
+from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
+from doubleread.training.schedules import Rate, rate_at
+from doubleread.training.updates import FusedUpdate
+
+EVALUATION_BATCH = 100
+WARM_STEPS = 3
+"""Steps before the capture of a graph, in which libraries choose their algorithms and take their memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One run of a stack; all of a stack see the same images and split, `data`, but for the order of the cases."""
+
+    recipe: Recipe
+    seed: int
+    intensity: str
+    data: RunData
+
+
+def stack_key(recipe: Recipe) -> tuple[object, ...]:
+    """Return what runs must have in common to be stacked, beside their images and the sizes of their splits."""
+    return (recipe.model, recipe.optimizer.name, recipe.batch_size, recipe.epochs, recipe.precision)
+
+
+def bytes_of(recipe: Recipe, pixels: int) -> int:
+    """Return about how much memory one run takes in a stack: weights, slopes, moments, and a batch."""
+    widths = [pixels, *recipe.model.hidden, 2]
+    weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+    return 4 * 4 * weights + recipe.batch_size * pixels * (1 + 4 + 4)
+
+
+def train_together(
+    jobs: Sequence[Job],
+    device: str,
+    bf16: bool = False,
+    on_epoch: Callable[[int, Epoch], None] = lambda _job, _epoch: None,
+    capture: bool = True,
+) -> list[Result | Diverged]:
+    """Train the jobs at once; return what each leaves, or where it diverged, in their order.
+
+    `on_epoch` is called with the number of a job and each of its epochs. A run's `seconds` are those of the whole stack
+    over the number of its runs. With `capture`, a CUDA device replays each step as one graph where it can.
+    """
+    torch.set_flush_denormal(True)
+    began = time.perf_counter()
+    stack = _Stack(jobs, device, bf16)
+    step = stack.captured() if capture and stack.can_be_captured() else stack.step
+    epochs: list[list[Epoch]] = [[] for _ in jobs]
+    ends: dict[int, Diverged] = {}
+    for epoch in range(jobs[0].recipe.epochs):
+        for number, outcome in enumerate(stack.epoch(epoch, step)):
+            if number in ends:
+                continue
+            if isinstance(outcome, Diverged):
+                ends[number] = outcome
+            else:
+                epochs[number].append(outcome)
+                on_epoch(number, outcome)
+    seconds = (time.perf_counter() - began) / len(jobs)
+    return [
+        ends[number] if number in ends else _result(stack, number, job, epochs[number], seconds)
+        for number, job in enumerate(jobs)
+    ]
+
+
+def _result(stack: _Stack, number: int, job: Job, epochs: list[Epoch], seconds: float) -> Result | Diverged:
+    weights = stack.weights(number)
+    model = build_model(job.recipe, job.seed, job.data)
+    model.load_state_dict(weights)
+    evaluator = Evaluator(model.to(stack.device), job.intensity, job.data, stack.images)
+    val, test = evaluator.logits(job.data.val), evaluator.logits(job.data.test)
+    if not (np.isfinite(val).all() and np.isfinite(test).all()):
+        return Diverged(job.recipe.epochs - 1, steps_per_epoch(job.recipe, job.data) - 1, math.nan)
+    return Result(
+        epochs=tuple(epochs),
+        val_logits=val,
+        test_logits=test,
+        weights=weights,
+        health=health_of(epochs, val, test),
+        seconds=seconds,
+        cpu_seconds=time.process_time() / len(stack.jobs),
+        peak_bytes=peak_bytes(),
+    )
+
+
+class _Stack:
+    """The moving parts: every tensor of a step lies where it stays, so that a captured graph finds it again."""
+
+    def __init__(self, jobs: Sequence[Job], device: str, bf16: bool) -> None:
+        self.jobs, self.device = list(jobs), torch.device(device)
+        self._type = torch.bfloat16 if bf16 else torch.float32
+        first = jobs[0]
+        self._n, self._batch = len(first.data.train), first.recipe.batch_size
+        self._steps = steps_per_epoch(first.recipe, first.data)
+        self.images = torch.from_numpy(first.data.images).to(self.device)
+        self._flat = self.images.view(len(self.images), -1)
+        self._labels = torch.from_numpy(first.data.labels).to(self.device)
+        scalings = [scaling_of(job.intensity, job.data) for job in jobs]
+        self._shift_R11 = self._column([s.shift for s in scalings]).view(-1, 1, 1)
+        self._factor_R11 = self._column([s.factor for s in scalings]).view(-1, 1, 1)
+        self._load_weights()
+        self._load_losses()
+        runs = len(jobs)
+        self._rates_R = torch.zeros(runs, device=self.device)
+        self._momenta: list[Rate] = [Rate(0.0)] * runs
+        # a diverged run stands still: its optimizer is told that something infinite was found
+        self._dead_R = torch.zeros(runs, device=self.device)
+        model = first.recipe.model
+        masked = model.hidden if model.dropout else ()
+        self._at = _Static(runs, min(self._batch, self._n), masked, self.device)
+
+    def can_be_captured(self) -> bool:
+        """Tell whether a step can be a CUDA graph: every number that changes must be in a tensor."""
+        moved = any(rate_at(job.recipe, 0, self._steps).momentum is not None for job in self.jobs)
+        return self.device.type == "cuda" and not moved and self._n >= self._batch
+
+    def captured(self) -> Callable[[int], None]:
+        """Return a step that replays a graph for whole batches, and computes the last short one as it comes."""
+        before = [tensor.clone() for tensor in self._state()]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_STEPS):
+                self.step(self._batch)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step(self._batch)
+        for tensor, kept in zip(self._state(), before, strict=True):
+            tensor.copy_(kept)
+
+        def step(n: int) -> None:
+            if n == self._batch:
+                graph.replay()
+            else:
+                self.step(n)
+
+        return step
+
+    def epoch(self, epoch: int, step: Callable[[int], None]) -> list[Epoch | Diverged]:
+        """Train one epoch; return each run's, or where it diverged."""
+        began = time.perf_counter()
+        orders = [rows_of(job.seed, job.data, epoch) for job in self.jobs]
+        rates = [
+            [rate_at(job.recipe, epoch * self._steps + number, self._steps) for job in self.jobs]
+            for number in range(self._steps)
+        ]
+        losses_SR, logits_RN = self._steps_of(epoch, torch.stack(orders).to(self.device), rates, step)
+        val_RN = self._evaluate()
+        seconds = (time.perf_counter() - began) / len(self.jobs)
+        found = []
+        for r, job in enumerate(self.jobs):
+            right = (logits_RN[r] > 0) == (job.data.labels[orders[r].numpy()] == 1)
+            found.append(self._outcome(epoch, job, losses_SR[:, r], float(right.mean()), val_RN[r]))
+        return [
+            replace(end, rate=rate.lr, seconds=seconds) if isinstance(end, Epoch) else end
+            for end, rate in zip(found, rates[-1], strict=True)
+        ]
+
+    def _steps_of(
+        self, epoch: int, rows_RN: torch.Tensor, rates: Sequence[Sequence[Rate]], step: Callable[[int], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Take every step of an epoch; return the losses, (S, R) for S steps, and the logits, (R, n)."""
+        masks = [self._masks(job, epoch) for job in self.jobs]
+        masks_RN = [torch.stack(layer).to(self.device) for layer in zip(*masks, strict=True)]
+        rates_SR = torch.tensor([[rate.lr for rate in of_step] for of_step in rates]).to(self.device)
+        losses_SR = torch.empty(self._steps, len(self.jobs), device=self.device)
+        logits_RN = torch.empty(len(self.jobs), self._n, device=self.device)
+        for number in range(self._steps):
+            here = slice(number * self._batch, min((number + 1) * self._batch, self._n))
+            n = here.stop - here.start
+            self._at.fill(n, rows_RN[:, here], [mask[:, here] for mask in masks_RN])
+            self._rates_R.copy_(rates_SR[number])
+            self._momenta = list(rates[number])
+            step(n)
+            # nothing is asked of the device before the epoch's end: it would wait for us
+            losses_SR[number] = self._at.losses_R
+            logits_RN[:, here] = self._at.logits_RB[:, :n]
+        return losses_SR.double().cpu().numpy(), logits_RN.cpu().numpy()
+
+    def step(self, n: int) -> None:
+        """Take one step of every run on the first `n` cases of the static batch."""
+        at = self._at
+        pixels = self._pixels(at.rows_RB[:, :n])
+        inputs, outputs_RB2 = self._through(pixels, [mask[:, :n] for mask in at.masks])
+        delta = self._criterion(outputs_RB2, self._labels[at.rows_RB[:, :n]], n)
+        torch.maximum(self._dead_R, (~torch.isfinite(at.losses_R)).float(), out=self._dead_R)
+        for layer in reversed(range(1, len(self._weights))):
+            below = inputs[layer - 1]
+            torch.bmm(delta.transpose(1, 2), below, out=self._slopes[2 * layer])
+            torch.sum(delta, 1, out=self._slopes[2 * layer + 1])
+            delta = torch.bmm(delta, self._weights[layer])
+            if at.masks:
+                delta = delta * at.masks[layer - 1][:, :n]
+            delta = delta * (below > 0)
+        torch.sum(delta, 1, out=self._slopes[1])
+        scaled = (delta * self._factor_R11).transpose(1, 2).to(self._type)
+        if self._type == torch.float32:
+            torch.bmm(scaled, pixels, out=self._slopes[0])
+        else:
+            self._slopes[0].copy_(torch.bmm(scaled, pixels))
+        for number, update in enumerate(self._updates):
+            # a captured graph reads the rate from where it lies; the kernels of the CPU want a number
+            lr = self._rates_R[number] if self.device.type == "cuda" else None
+            update.apply(self._momenta[number], lr, self._dead_R[number])
+
+    def weights(self, number: int) -> dict[str, torch.Tensor]:
+        """Return the state of one run's model, on the CPU."""
+        outputs = 2 if self._two[number] else 1
+        tensors = []
+        for weight, bias in zip(self._weights, self._biases, strict=True):
+            tensors += [weight[number], bias[number]]
+        tensors[-2:] = [tensor[-outputs:] for tensor in tensors[-2:]]
+        return {name: tensor.cpu().clone() for name, tensor in zip(self._names, tensors, strict=True)}
+
+    def _column(self, values: Sequence[float]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.device)
+
+    def _load_weights(self) -> None:
+        models = [build_model(job.recipe, job.seed, job.data) for job in self.jobs]
+        self._names = list(models[0].state_dict())
+        self._two = [job.recipe.loss.name == "ce" for job in self.jobs]
+        states = [[tensor.detach() for tensor in model.state_dict().values()] for model in models]
+        for state, two in zip(states, self._two, strict=True):
+            if not two:
+                # a run with one output has it as its second, beside one that is and stays zero
+                state[-2:] = [torch.cat([torch.zeros_like(tensor), tensor]) for tensor in state[-2:]]
+        stacked = [torch.stack(tensors).to(self.device) for tensors in zip(*states, strict=True)]
+        self._weights, self._biases = stacked[::2], stacked[1::2]
+        self._slopes = [torch.zeros_like(tensor) for tensor in stacked]
+        self._updates = [
+            FusedUpdate(job.recipe.optimizer, [t[r] for t in stacked], [s[r] for s in self._slopes])
+            for r, job in enumerate(self.jobs)
+        ]
+
+    def _load_losses(self) -> None:
+        found = [class_weights(job.recipe.loss, job.data.labels[job.data.train]) for job in self.jobs]
+        self._class_weights_R2 = torch.stack([torch.ones(2) if w is None else w for w in found]).to(self.device)
+        self._two_R1 = self._column([float(two) for two in self._two]).view(-1, 1)
+
+    def _state(self) -> list[torch.Tensor]:
+        """Return every tensor that a step changes and the next one reads."""
+        moments = [tensor for update in self._updates for tensor in update.state()]
+        return [*self._weights, *self._biases, *moments, self._dead_R]
+
+    def _masks(self, job: Job, epoch: int) -> list[torch.Tensor]:
+        seed_dropout(job.seed, epoch)
+        model = job.recipe.model
+        sizes = [min(self._batch, self._n - start) for start in range(0, self._n, self._batch)]
+        drawn = [draw_masks(model.hidden, size, model.dropout) for size in sizes]
+        return [torch.cat(layer) for layer in zip(*drawn, strict=True)]
+
+    def _pixels(self, rows_RB: torch.Tensor) -> torch.Tensor:
+        return (self._flat[rows_RB].float() - self._shift_R11).to(self._type)
+
+    def _through(
+        self, pixels_RBD: torch.Tensor, masks: Sequence[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return what enters each layer but the first, and the outputs (R, B, 2)."""
+        products = torch.bmm(pixels_RBD, self._weights[0].to(self._type).transpose(1, 2)).float()
+        values, inputs = self._biases[0].unsqueeze(1) + products * self._factor_R11, []
+        for number, (weight, bias) in enumerate(zip(self._weights[1:], self._biases[1:], strict=True)):
+            values = values.clamp_min(0)
+            if masks:
+                values = values * masks[number]
+            inputs.append(values)
+            values = torch.baddbmm(bias.unsqueeze(1), values, weight.transpose(1, 2))
+        return inputs, values
+
+    def _criterion(self, outputs_RB2: torch.Tensor, labels_RB: torch.Tensor, n: int) -> torch.Tensor:
+        """Put losses and logits where they stay; return the losses' derivative by the outputs, (R, B, 2)."""
+        z_RB = outputs_RB2[..., 1] - outputs_RB2[..., 0]
+        target = labels_RB.to(z_RB.dtype)
+        weights_RB = torch.gather(self._class_weights_R2, 1, labels_RB)
+        weights_RB = weights_RB / weights_RB.sum(1, keepdim=True)
+        costs = torch.nn.functional.softplus(z_RB) - target * z_RB
+        self._at.losses_R.copy_((costs * weights_RB).sum(1))
+        self._at.logits_RB[:, :n].copy_(z_RB)
+        by_z = (torch.sigmoid(z_RB) - target) * weights_RB
+        return torch.stack((-by_z * self._two_R1, by_z), dim=-1)
+
+    def _evaluate(self) -> np.ndarray:
+        """Return the validation logits of every run, (R, n)."""
+        rows = torch.stack([torch.from_numpy(job.data.val) for job in self.jobs]).to(self.device)
+        parts = []
+        for part in rows.split(EVALUATION_BATCH, dim=1):
+            outputs = self._through(self._pixels(part), [])[1]
+            parts.append(outputs[..., 1] - outputs[..., 0])
+        return torch.cat(parts, dim=1).cpu().numpy()
+
+    def _outcome(
+        self, epoch: int, job: Job, losses: np.ndarray, train_accuracy: float, val: np.ndarray
+    ) -> Epoch | Diverged:
+        broken = np.flatnonzero(~np.isfinite(losses))
+        if len(broken):
+            return Diverged(epoch, int(broken[0]), float(losses[broken[0]]))
+        val_loss, val_accuracy = validation(val, job.data.labels[job.data.val])
+        if not math.isfinite(val_loss):
+            return Diverged(epoch, self._steps - 1, val_loss)
+        cases = [min(self._batch, self._n - start) for start in range(0, self._n, self._batch)]
+        return Epoch(
+            epoch=epoch,
+            rate=0.0,
+            train_loss=float(np.average(losses, weights=cases)),
+            train_accuracy=train_accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=0.0,
+        )
+
+
+class _Static:
+    """The batch of a step, where a captured graph looks for it."""
+
+    def __init__(self, runs: int, batch: int, masked: Sequence[int], device: torch.device) -> None:
+        self.rows_RB = torch.zeros(runs, batch, dtype=torch.int64, device=device)
+        self.losses_R = torch.zeros(runs, device=device)
+        self.logits_RB = torch.zeros(runs, batch, device=device)
+        self.masks = [torch.ones(runs, batch, width, device=device) for width in masked]
+
+    def fill(self, n: int, rows_RB: torch.Tensor, masks: Sequence[torch.Tensor]) -> None:
+        """Take the next batch."""
+        self.rows_RB[:, :n].copy_(rows_RB)
+        for mine, mask in zip(self.masks, masks, strict=True):
+            mine[:, :n].copy_(mask)

@@ -1,0 +1,234 @@
+"""Every path gives the reference loop's numbers: each loss, optimizer, schedule, batch size, dropout, decay, weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from doubleread.nouns import REFERENCE
+from doubleread.recipe import Recipe
+from doubleread.store import hash_weights
+from doubleread.training import Diverged, compute_of, native, train
+from doubleread.training import paths as paths_module
+from doubleread.training.stacked import Job, stack_key, train_together
+from tests.training.conftest import on, paths, recipe, run_data
+
+SCHEDULES = {
+    "step": {"name": "step", "every": 1, "gamma": 0.5},
+    "cosine": {"name": "cosine"},
+    "cosine-batch": {"name": "cosine", "per": "batch"},
+    "exponential": {"name": "exponential", "gamma": 0.8},
+    "onecycle": {"name": "onecycle", "max_lr": 0.05},
+    "onecycle-steady": {"name": "onecycle", "max_lr": 0.05, "cycle_momentum": False},
+}
+OPTIMIZERS = {
+    "adam-decay": {"name": "adam", "lr": 1e-2, "weight_decay": 0.05, "betas": [0.8, 0.99], "eps": 1e-6},
+    "adamw": {"name": "adamw", "lr": 1e-2, "weight_decay": 0.1},
+    "sgd": {"name": "sgd", "lr": 0.05, "momentum": 0.0},
+    "momentum": {"name": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 0.01},
+    "nesterov": {"name": "sgd", "lr": 0.02, "momentum": 0.9, "nesterov": True},
+}
+VARIANTS = {
+    "bce": {},
+    "ce": {"loss": "ce"},
+    "balanced": {"loss": {"name": "bce", "class_weights": "balanced"}},
+    "ce-weights": {"loss": {"name": "ce", "class_weights": [1.0, 3.0]}},
+    "dropout": {"model": {"name": "mlp", "hidden": [6, 5], "dropout": 0.3}},
+    "no-hidden": {"model": {"name": "mlp", "hidden": []}},
+    "one-hidden": {"model": {"name": "mlp", "hidden": [7]}, "loss": "ce"},
+    "three-hidden": {"model": {"name": "mlp", "hidden": [20, 17, 3]}},
+    # at a rate of 0.01 one unit at its threshold is enough for Adam to part two roundings of one sum
+    "wide": {"model": {"name": "mlp", "hidden": [130, 70]}, "optimizer": {"name": "adam", "lr": 1e-3}},
+    "batch-1": {"batch_size": 1, "optimizer": {"name": "adam", "lr": 1e-3}},
+    "batch-7": {"batch_size": 7},
+    "short-last": {"batch_size": 44},
+    "whole-set": {"batch_size": 45},
+    "larger-than-the-set": {"batch_size": 200},
+    **{f"optimizer-{name}": {"optimizer": spec} for name, spec in OPTIMIZERS.items()},
+    **{f"schedule-{name}": {"schedule": spec} for name, spec in SCHEDULES.items()},
+    "sgd-onecycle": {"optimizer": OPTIMIZERS["sgd"], "schedule": SCHEDULES["onecycle"]},
+}
+INTENSITIES = ["raw", "unit", "standard"]
+
+
+def losses(result):
+    return [epoch.train_loss for epoch in result.epochs]
+
+
+def alike(found, oracle, first=2):
+    """Losses of the first epochs to 1e-5 relative; then rounding has grown, and the end is alike all the same."""
+    assert losses(found)[:first] == pytest.approx(losses(oracle)[:first], rel=1e-5)
+    assert losses(found) == pytest.approx(losses(oracle), rel=1e-3)
+    assert [e.val_loss for e in found.epochs] == pytest.approx([e.val_loss for e in oracle.epochs], rel=1e-3)
+    assert [e.rate for e in found.epochs] == [e.rate for e in oracle.epochs]
+    assert found.epochs[0].train_accuracy == oracle.epochs[0].train_accuracy
+    assert found.test_logits == pytest.approx(oracle.test_logits, rel=2e-3, abs=2e-3)
+    assert {k: v.shape for k, v in found.weights.items()} == {k: v.shape for k, v in oracle.weights.items()}
+    assert list(found.weights) == list(oracle.weights)
+    assert found.health == oracle.health
+
+
+@pytest.mark.parametrize("path", paths())
+@pytest.mark.parametrize("name", VARIANTS)
+def test_equal_to_the_reference_loop(data, path, name):
+    plan = recipe(**VARIANTS[name])
+    alike(train(plan, 3, "unit", data, compute=on(path)), train(plan, 3, "unit", data, compute=REFERENCE))
+
+
+@pytest.mark.parametrize("path", paths())
+@pytest.mark.parametrize("intensity", INTENSITIES)
+def test_equal_for_every_intensity(data, path, intensity):
+    plan = recipe(optimizer={"name": "adam", "lr": 1e-3})
+    alike(train(plan, 3, intensity, data, compute=on(path)), train(plan, 3, intensity, data, compute=REFERENCE))
+
+
+@pytest.mark.parametrize("path", paths())
+@pytest.mark.parametrize("size", [5, 16, 37, 72])
+def test_equal_where_pixels_fill_no_whole_block(path, size):
+    # 25 pixels are less than a block, 1,369 end in the middle of one, 5,184 in the middle of a tile
+    data = run_data(size)
+    plan = recipe(optimizer={"name": "adam", "lr": 1e-3}, model={"name": "mlp", "hidden": [64, 64]})
+    for intensity in ("unit", "standard"):
+        alike(train(plan, 1, intensity, data, compute=on(path)), train(plan, 1, intensity, data, compute=REFERENCE))
+
+
+@pytest.mark.parametrize("path", paths())
+def test_the_same_bits_every_time(data, path):
+    plan = recipe(**VARIANTS["dropout"])
+    first, again = (train(plan, 3, "unit", data, compute=on(path)) for _ in range(2))
+    hashes = [hash_weights({k: v.numpy() for k, v in r.weights.items()}) for r in (first, again)]
+    assert hashes[0] == hashes[1]
+    assert np.array_equal(first.val_logits, again.val_logits)
+    assert losses(first) == losses(again)
+
+
+@pytest.mark.parametrize("path", ["reference", *paths()])
+def test_bf16_rounds_but_learns_the_same(path):
+    data = run_data(16)
+    plan = recipe(optimizer={"name": "adam", "lr": 1e-3}, epochs=12)
+    full = train(plan, 3, "unit", data, compute=on(path))
+    if path == "native" and not native.native().has_bf16:
+        pytest.skip("the processor does not multiply bfloat16")
+    half = train(plan, 3, "unit", data, compute=on(path, "bf16"))
+    assert losses(half) != losses(full)
+    assert losses(half) == pytest.approx(losses(full), rel=0.03)
+    assert all(tensor.dtype == torch.float32 for tensor in half.weights.values())
+
+
+@pytest.mark.parametrize("path", ["reference", *paths()])
+def test_a_loss_that_is_not_finite_ends_every_path_in_its_step(data, path):
+    # a rate at which the weights overflow: the loss of the step after is no number
+    plan = recipe(optimizer={"name": "sgd", "lr": 1e30, "momentum": 0.0}, epochs=3)
+    with pytest.raises(Diverged) as error:
+        train(plan, 0, "raw", data, compute=on(path))
+    assert (error.value.epoch, error.value.step) == (0, 1)
+
+
+def test_a_perceptron_takes_the_fastest_path_there_is():
+    assert compute_of(recipe()) == on(paths()[-1])
+    assert compute_of(recipe(threads=2)) == on("tiles")
+    assert compute_of(recipe(precision="bf16")).precision == "bf16"
+
+
+def test_without_a_compiler_pytorch_does_the_work(monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    native.native.cache_clear()
+    try:
+        with pytest.raises(native.Unavailable) as error:
+            native.native()
+        assert str(error.value) == "no C compiler (no-such-compiler)"
+        assert compute_of(recipe()) == on("tiles")
+    finally:
+        native.native.cache_clear()
+
+
+def test_a_compiler_that_fails_is_a_reason(monkeypatch, tmp_path):
+    if not native.is_available():
+        pytest.skip("no compiled routine on this machine")
+    monkeypatch.setenv("CC", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    native.native.cache_clear()
+    try:
+        with pytest.raises(native.Unavailable, match="the compiled routine cannot be made"):
+            native.native()
+    finally:
+        native.native.cache_clear()
+
+
+def test_what_the_closed_form_does_not_know_goes_to_the_reference_loop(monkeypatch):
+    monkeypatch.setattr(paths_module, "KNOWN", paths_module.KNOWN - {"schedule"})
+    assert compute_of(recipe(schedule="cosine")) == REFERENCE
+
+
+def test_auto_is_fp32_until_the_benchmark_has_shown_a_gain(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plan = recipe(precision="auto")
+    path = compute_of(plan).path
+    assert compute_of(plan).precision == "fp32"
+    from doubleread.training.precision import keep_gain
+
+    try:
+        keep_gain(path, 1.05)
+    except native.Unavailable:
+        pytest.skip("no benchmark can be kept for this processor")
+    assert compute_of(plan).precision == "fp32"
+    keep_gain(path, 1.3)
+    assert compute_of(plan).precision == "bf16"
+
+
+STACK = [
+    (recipe(), 0, "unit"),
+    (recipe(optimizer={"name": "adam", "lr": 1e-3}), 1, "unit"),
+    (recipe(loss="ce"), 2, "standard"),
+    (recipe(loss={"name": "bce", "class_weights": "balanced"}), 0, "unit"),
+    (recipe(schedule={"name": "onecycle", "max_lr": 0.05}), 3, "unit"),
+    (recipe(schedule={"name": "exponential", "gamma": 0.8}, optimizer=OPTIMIZERS["adam-decay"]), 3, "unit"),
+    (recipe(optimizer={"name": "adam", "lr": 1e-4}), 0, "raw"),
+]
+
+
+def stacked(jobs, data, **options):
+    return train_together([Job(recipe=r, seed=s, intensity=i, data=data) for r, s, i in jobs], "cpu", **options)
+
+
+def test_a_stack_gives_each_run_what_it_gets_alone(data):
+    assert len({stack_key(r) for r, _, _ in STACK}) == 1
+    together = stacked(STACK, data)
+    for found, (plan, seed, intensity) in zip(together, STACK, strict=True):
+        alike(found, train(plan, seed, intensity, data, compute=REFERENCE))
+
+
+@pytest.mark.parametrize("name", ["dropout", "no-hidden", "batch-7", "optimizer-sgd", "optimizer-nesterov",
+                                  "optimizer-adamw", "sgd-onecycle"])  # fmt: skip
+def test_stacks_of_other_shapes(data, name):
+    plan = recipe(**VARIANTS[name])
+    together = stacked([(plan, seed, "unit") for seed in (0, 5)], data)
+    for found, seed in zip(together, (0, 5), strict=True):
+        alike(found, train(plan, seed, "unit", data, compute=REFERENCE))
+
+
+def test_a_run_that_diverges_in_a_stack_harms_no_other(data):
+    broken = recipe(optimizer={"name": "adam", "lr": 1e38})
+    epochs = {0: 0, 1: 0}
+    together = stacked(
+        [(broken, 0, "raw"), (recipe(), 0, "unit")], data,
+        on_epoch=lambda job, _: epochs.__setitem__(job, epochs[job] + 1),
+    )  # fmt: skip
+    with pytest.raises(Diverged) as alone:
+        train(broken, 0, "raw", data, compute=REFERENCE)
+    assert isinstance(together[0], Diverged)
+    assert (together[0].epoch, together[0].step) == (alone.value.epoch, alone.value.step)
+    alike(together[1], train(recipe(), 0, "unit", data, compute=REFERENCE))
+    assert epochs == {0: 0, 1: 4}
+
+
+def test_bf16_in_a_stack_learns_the_same(data):
+    full, half = (stacked([(recipe(), 0, "unit")], data, bf16=bf16)[0] for bf16 in (False, True))
+    assert losses(half) != losses(full)
+    assert losses(half) == pytest.approx(losses(full), rel=0.05)
+
+
+def test_a_stack_needs_one_shape():
+    assert stack_key(recipe()) != stack_key(recipe(batch_size=4))
+    assert stack_key(recipe()) != stack_key(recipe(optimizer=OPTIMIZERS["sgd"]))
+    assert stack_key(recipe()) != stack_key(Recipe.model_validate({**recipe().model_dump(), "epochs": 5}))
