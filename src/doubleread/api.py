@@ -154,14 +154,20 @@ def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any]
 
 
 def train(
-    study: Study, store: str | Path, *, workers: int | None = None, assumptions: bool = False, show: Show
+    study: Study,
+    store: str | Path,
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    assumptions: bool = False,
+    show: Show,
 ) -> Counts:
     """Prepare and train a study, with `assumptions` under every alternative too; return how it stands."""
     variants = variants_of(study) if assumptions else ()
     if assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
-        prepared = prepare_study(study, opened.data_folder, show, variants)
+        prepared = prepare_study(study, opened.data_folder, show, variants, device)
         counts = train_study(prepared, opened, workers=workers, show=show)
         if study.keep_weights == "best" and counts.finished:
             prune(opened, study.name, keep="best", spare_others=True)
@@ -206,13 +212,15 @@ def run(
     *,
     store: str | Path = "runs",
     workers: int | None = None,
+    device: str = "auto",
     assumptions: bool = False,
     progress: bool = True,
 ) -> Results:
     """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
 
     `study` may be a study, a file, or a name that the store knows; `workers` is how many runs there are at once,
-    one for each core by default. With `assumptions`, every alternative of the study's assumptions is trained too.
+    one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`. With `assumptions`,
+    every alternative of the study's assumptions is trained too.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
@@ -224,9 +232,9 @@ def run(
         study = find_study(study, store)
     if progress:
         with Progress(Console(stderr=True), study.name) as show:
-            counts = train(study, store, workers=workers, assumptions=assumptions, show=show)
+            counts = train(study, store, workers=workers, device=device, assumptions=assumptions, show=show)
     else:
-        counts = train(study, store, workers=workers, assumptions=assumptions, show=Silent())
+        counts = train(study, store, workers=workers, device=device, assumptions=assumptions, show=Silent())
     if not counts.finished:
         raise KeyboardInterrupt
     return open_results(study, store=store, counts=counts)

@@ -171,7 +171,7 @@ def test_an_executor_says_how_a_process_ended():
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_driver_that_is_stopped_and_started_again(image_folder, tmp_path, how):
     raw = small_study(image_folder)
-    raw["base"]["epochs"] = 150
+    raw["base"]["epochs"] = 2000
     study = tmp_path / "study.yaml"
     study.write_text(json.dumps(raw))
     command = [sys.executable, "-m", "doubleread", "run", str(study), "--store", str(tmp_path / "runs"), "--json"]

@@ -129,7 +129,7 @@ def test_training_learns(data):
 def test_a_loss_that_is_not_finite_ends_the_run_before_the_step(data, monkeypatch):
     calls, steps = 0, []
 
-    def make_loss(spec, labels):
+    def make_loss(spec, labels, device):
         def loss(outputs, labels):
             nonlocal calls
             calls += 1

@@ -36,6 +36,9 @@ SeedsOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Runs at once; one for each core by default.")
 ]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where runs are trained; CUDA where there is one.")
+]
 AssumptionsOption = Annotated[
     bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")
 ]
@@ -62,6 +65,7 @@ def reproduce(
     data: DataOption = None,
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = "auto",
     store: StoreOption = Path("runs"),
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Where the report goes.")] = None,
     settings: SetOption = [],  # noqa: B006
@@ -70,7 +74,7 @@ def reproduce(
     """Reproduce the two course reports, on the built-in phantom or on real images with --data."""
     from doubleread.cli.train import reproduce_command
 
-    reproduce_command(which, data, seeds, workers, store, html, settings, as_json)
+    reproduce_command(which, data, seeds, workers, device, store, html, settings, as_json)
 
 
 @app.command()
@@ -79,6 +83,7 @@ def run(
     data: DataOption = None,
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = "auto",
     assumptions: AssumptionsOption = False,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
@@ -87,7 +92,7 @@ def run(
     """Train what the store does not have yet of a study."""
     from doubleread.cli.train import run_command
 
-    run_command(study, data, seeds, workers, assumptions, store, settings, as_json)
+    run_command(study, data, seeds, workers, device, assumptions, store, settings, as_json)
 
 
 @app.command()
@@ -96,6 +101,7 @@ def check(
     data: DataOption = None,
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = "auto",
     assumptions: AssumptionsOption = False,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
@@ -104,7 +110,7 @@ def check(
     """Read every image, look for leaks, print the plan and the differences it could detect; nothing is trained."""
     from doubleread.cli.check import check_command
 
-    check_command(study, data, seeds, workers, assumptions, store, settings, as_json)
+    check_command(study, data, seeds, workers, device, assumptions, store, settings, as_json)
 
 
 @app.command()

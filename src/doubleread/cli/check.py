@@ -33,6 +33,7 @@ def check_command(
     data: str | None,
     seeds: int | None,
     workers: int | None,
+    device: str,
     assumptions: bool,
     store: Path,
     settings: list[str],
@@ -41,7 +42,7 @@ def check_command(
     """Print what `run` would do."""
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
-        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else ())
+        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device)
         plan = _plan(study, prepared, _stored(store, prepared), workers or default_workers(prepared.plan))
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
@@ -124,7 +125,8 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
     seconds = size = 0.0
     for run in missing:
         data = prepared.sets[run.data_hash]
-        key = f"{run.recipe.model}{run.recipe.loss}{run.recipe.optimizer}{run.recipe.batch_size}{run.data_hash}"
+        recipe = run.recipe
+        key = f"{recipe.model}{recipe.loss}{recipe.optimizer}{recipe.batch_size}{run.data_hash}{run.compute}"
         if key not in costs:
             costs[key] = _measured(run, data)
         steps = -(-len(data.rows("train")) // run.recipe.batch_size)
@@ -144,7 +146,7 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
 
 def _measured(run: PlannedRun, data: PreparedSet) -> Cost:
     try:
-        return measure(run.recipe, run.intensity, data.run_data(run.seed))
+        return measure(run.recipe, run.intensity, data.run_data(run.seed), run.compute)
     except (RuntimeError, MemoryError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -23,6 +23,7 @@ def run_command(
     data: str | None,
     seeds: int | None,
     workers: int | None,
+    device: str,
     assumptions: bool,
     store: Path,
     settings: list[str],
@@ -30,7 +31,7 @@ def run_command(
 ) -> None:
     """Train a study, print its verdicts and tables."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers, assumptions)
+    counts = _train(study, store, workers, device, assumptions)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
@@ -44,6 +45,7 @@ def reproduce_command(
     data: str | None,
     seeds: int | None,
     workers: int | None,
+    device: str,
     store: Path,
     html: Path | None,
     settings: list[str],
@@ -64,7 +66,7 @@ def reproduce_command(
     for study in studies:
         if study.data.source == "phantom":
             err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
-        counts = _train(study, store, workers)
+        counts = _train(study, store, workers, device)
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
         if not counts.finished:
@@ -84,9 +86,9 @@ def reproduce_command(
         _end(counts)
 
 
-def _train(study: Study, store: Path, workers: int | None, assumptions: bool = False) -> Counts:
+def _train(study: Study, store: Path, workers: int | None, device: str, assumptions: bool = False) -> Counts:
     with Progress(err(), study.name) as show:
-        return train(study, store, workers=workers, assumptions=assumptions, show=show)
+        return train(study, store, workers=workers, device=device, assumptions=assumptions, show=show)
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:

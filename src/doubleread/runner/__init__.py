@@ -3,7 +3,8 @@
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
-from doubleread.runner.session import Prepared, default_workers, prepare_study, train_study
+from doubleread.runner.session import Prepared, prepare_study, train_study
+from doubleread.runner.workers import default_workers
 
 __all__ = [
     "Counts",

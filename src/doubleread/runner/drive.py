@@ -14,6 +14,7 @@ from doubleread.engines import WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.live import Live
 from doubleread.runner.task import Task, execute
+from doubleread.runner.units import Unit, units_of
 from doubleread.store import Store, read_progress
 from doubleread.study import Plan, PlannedRun
 
@@ -50,14 +51,16 @@ def drive(
     executor: Executor,
     *,
     keep_weights: str,
+    room: int = 0,
     show: Callable[[Live], None] = lambda _live: None,
 ) -> Counts:
     """Train what the store does not have of a plan; return how the study stands.
 
-    `prepared` maps data hashes to prepared sets. On Ctrl-C or SIGTERM running runs are ended and marked as
-    interrupted, and the counts are returned; the same call goes on from there.
+    `prepared` maps data hashes to prepared sets; `room` is how many bytes a stack may take on its device. On Ctrl-C or
+    SIGTERM running runs are ended and marked as interrupted, and the counts are returned; the same call goes on from
+    there.
     """
-    driver = _Driver(plan, prepared, store, executor, keep_weights, show)
+    driver = _Driver(plan, prepared, store, executor, keep_weights, room, show)
     with StopRequest() as stop:
         driver.go(stop)
         if stop.asked:
@@ -68,10 +71,10 @@ def drive(
 def work_of(run: PlannedRun, n_train: int) -> float:
     """Return a number proportional to the seconds of a run: cases trained, plus a fixed cost of every step.
 
-    The update of the weights takes about as long as 24 cases take forward and backward (MLP on 256 × 256 pixels).
+    The update of the weights takes about as long as 12 cases take forward and backward (MLP on 256 × 256 pixels).
     """
     batch = run.recipe.batch_size
-    return run.recipe.epochs * (n_train + 24 * -(-n_train // batch))
+    return run.recipe.epochs * (n_train + 12 * -(-n_train // batch))
 
 
 class _Driver:
@@ -82,6 +85,7 @@ class _Driver:
         store: Store,
         executor: Executor,
         keep_weights: str,
+        room: int,
         show: Callable[[Live], None],
     ) -> None:
         self.plan, self.store, self.executor, self.show = plan, store, executor, show
@@ -93,15 +97,16 @@ class _Driver:
         self.missing = [run for run in plan.runs if self.states[run.run_id] not in FINISHED]
         self.work = {run.run_id: work_of(run, n_train[run.data_hash]) for run in self.missing}
         self.epochs = {run.run_id: run.recipe.epochs for run in self.missing}
-        self.tasks: dict[Future[None], Task] = {}
+        self.units = units_of(self.missing, prepared, room)
+        self.tasks: dict[Future[None], tuple[Task, ...]] = {}
 
     def go(self, stop: StopRequest) -> None:
         """Keep every slot busy until nothing is missing, or until it is to stop."""
-        waiting = iter(self.missing)
+        waiting = iter(self.units)
         slots = _slots(self.executor)
         while not stop.asked:
-            while len(self.tasks) < slots and (run := next(waiting, None)) is not None:
-                self._begin(run)
+            while len(self.tasks) < slots and (unit := next(waiting, None)) is not None:
+                self._begin(unit)
             if not self.tasks:
                 break
             finished, _ = wait(self.tasks, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -112,16 +117,17 @@ class _Driver:
     def interrupt(self) -> None:
         """End what is running and say so in the store; what had finished by then is taken over."""
         self.executor.shutdown(wait=True, cancel_futures=True)
-        for future, task in list(self.tasks.items()):
+        for future, tasks in list(self.tasks.items()):
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._take(future)
-            else:
+                continue
+            for task in tasks:
                 self._set(task.run_id, State.INTERRUPTED, "interrupted by the user")
         self.tasks.clear()
 
     def live(self) -> Live:
         """Return the present moment."""
-        running = {task.run_id: read_progress(task.folder) for task in self.tasks.values()}
+        running = {task.run_id: read_progress(task.folder) for tasks in self.tasks.values() for task in tasks}
         waiting = (State.PLANNED, State.RUNNING)
         done = sum(work for run_id, work in self.work.items() if self.states[run_id] not in waiting)
         done += sum(self.work[run_id] * len(epochs) / self.epochs[run_id] for run_id, epochs in running.items())
@@ -144,10 +150,14 @@ class _Driver:
             interrupted=found.count(State.INTERRUPTED),
         )
 
-    def _begin(self, run: PlannedRun) -> None:
+    def _begin(self, unit: Unit) -> None:
+        tasks = tuple(self._task(run) for run in unit)
+        self.tasks[self.executor.submit(execute, tasks)] = tasks
+
+    def _task(self, run: PlannedRun) -> Task:
         attempt = self.store.begin(run.run_id)
         self.states[run.run_id] = State.RUNNING
-        task = Task(
+        return Task(
             root=self.store.root,
             run_id=run.run_id,
             attempt=attempt,
@@ -155,19 +165,21 @@ class _Driver:
             intensity=run.intensity,
             seed=run.seed,
             data_hash=run.data_hash,
+            compute=run.compute,
             identity=run.identity,
             keep_weights=self.keep_weights != "none",
         )
-        self.tasks[self.executor.submit(execute, task)] = task
 
     def _take(self, future: Future[None]) -> None:
-        task = self.tasks.pop(future)
+        tasks = self.tasks.pop(future)
         try:
             future.result()
         except WorkerDied as error:
-            self._set(task.run_id, State.FAILED, str(error).splitlines()[0])
+            for task in tasks:
+                self._set(task.run_id, State.FAILED, str(error).splitlines()[0])
             return
-        self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+        for task in tasks:
+            self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
 
     def _set(self, run_id: str, state: State, reason: str) -> None:
         self.states[run_id] = state

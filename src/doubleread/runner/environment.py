@@ -10,12 +10,20 @@ from typing import Any
 
 import torch
 
+from doubleread.nouns import Compute
+from doubleread.training.native import compiler_version
+
 PACKAGES = ("doubleread", "torch", "numpy", "scipy", "pillow", "safetensors")
 
 
-def environment(threads: int) -> dict[str, Any]:
+def environment(threads: int, compute: Compute) -> dict[str, Any]:
     """Return the versions and the machine of this process; nothing in it names the user or the machine."""
-    return {
+    more: dict[str, Any] = {}
+    if compute.path == "native":
+        more["compiler"] = compiler_version()
+    if compute.device == "cuda":
+        more |= {"cuda_device": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return more | {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,11 @@ from doubleread.nouns import SPLITS
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.progress import Show
+from doubleread.runner.units import room_on_device
+from doubleread.runner.workers import affordable, available_bytes, default_workers
 from doubleread.store import Store
 from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
+from doubleread.training import compute_of, resolve_device
 
 # torch imports its compiler at the first optimizer step, 1.6 s of every run unless the server has it already
 PRELOAD = ("torch._dynamo", "doubleread.runner.task")
@@ -31,14 +33,18 @@ class Prepared:
     plan: Plan
 
 
-def prepare_study(study: Study, cache: Path, show: Show, variants: Sequence[Variant] = ()) -> Prepared:
+def prepare_study(
+    study: Study, cache: Path, show: Show, variants: Sequence[Variant] = (), device: str = "auto"
+) -> Prepared:
     """Prepare every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
-    `variants` are alternatives of its assumptions that are to be trained as well.
+    `variants` are alternatives of its assumptions that are to be trained as well; `device` is where: `auto` (CUDA where
+    there is one), `cpu` or `cuda`.
 
     Raises:
-        UserError: the images do not fit the study; see `dataset.prepare`.
+        UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.
     """
+    where = resolve_device(device)
     sets: dict[str, PreparedSet] = {}
     hash_of: dict[str, str] = {}
     arms = [*study.arms, *(arm for variant in variants for arm in variant.arms.values())]
@@ -51,7 +57,7 @@ def prepare_study(study: Study, cache: Path, show: Show, variants: Sequence[Vari
             show.remark(remark)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash
-    return Prepared(sets=sets, plan=plan_runs(study, hash_of, variants))
+    return Prepared(sets=sets, plan=plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants))
 
 
 def _check_every_seed(data: PreparedSet, study: Study) -> None:
@@ -83,14 +89,19 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
         {claim.id: claim.canonical() for claim in plan.study.claims},
     )
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
-    with LocalExecutor(workers or default_workers(plan), PRELOAD) as executor:
-        return drive(plan, prepared.sets, store, executor, keep_weights=plan.study.keep_weights, show=show.study)
-
-
-def default_workers(plan: Plan) -> int:
-    """Return how many runs fill the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(run.recipe.threads for run in plan.runs))
+    allowed, remark = affordable(workers or default_workers(plan), plan, prepared.sets, available_bytes())
+    if remark is not None:
+        show.remark(remark)
+    with LocalExecutor(allowed, PRELOAD) as executor:
+        return drive(
+            plan,
+            prepared.sets,
+            store,
+            executor,
+            keep_weights=plan.study.keep_weights,
+            room=room_on_device(),
+            show=show.study,
+        )
 
 
 def _refuse_other_file(study: Study, store: Store) -> None:

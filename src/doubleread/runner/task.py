@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import torch
 
 from doubleread.dataset import open_prepared
-from doubleread.nouns import RunData, State
+from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
 from doubleread.runner.environment import environment
-from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, now, write_attempt
+from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, is_whole, now, write_attempt
 from doubleread.training import Diverged, Epoch, Result, train
+from doubleread.training.stacked import Job, train_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,7 @@ class Task:
     intensity: str
     seed: int
     data_hash: str
+    compute: Compute
     identity: dict[str, Any]
     keep_weights: bool
 
@@ -40,23 +43,49 @@ class Task:
         return attempt_folder(self.root, self.run_id, self.attempt)
 
 
-def execute(task: Task) -> None:
-    """Train one run and leave its attempt folder, with a record whether it is done, diverged or failed."""
-    torch.set_num_threads(task.recipe.threads)
-    task.folder.mkdir(parents=True, exist_ok=True)
-    data = open_prepared(task.root / "data" / task.data_hash).run_data(task.seed)
-    epochs: list[Epoch] = []
+def execute(tasks: Sequence[Task]) -> None:
+    """Train runs and leave their attempt folders, each with a record whether it is done, diverged or failed.
+
+    One task is one run; several are a stack, which share their images and the sizes of their splits.
+    """
+    torch.set_num_threads(tasks[0].recipe.threads)
+    for task in tasks:
+        task.folder.mkdir(parents=True, exist_ok=True)
+    prepared = open_prepared(tasks[0].root / "data" / tasks[0].data_hash)
+    data = [prepared.run_data(task.seed) for task in tasks]
+    epochs: list[list[Epoch]] = [[] for _ in tasks]
     try:
-        with (task.folder / PROGRESS).open("w") as progress:
-            result = train(
-                task.recipe, task.seed, task.intensity, data, _watcher(progress.write, progress.flush, epochs)
-            )
-        _leave(task, data, result)
-    except Diverged as error:
-        _leave_none(task, epochs, State.DIVERGED, str(error))
+        with ExitStack() as files:
+            progress = [files.enter_context((task.folder / PROGRESS).open("w")) for task in tasks]
+            watchers = [_watcher(f.write, f.flush, seen) for f, seen in zip(progress, epochs, strict=True)]
+            ends = _trained(tasks, data, watchers)
+        for task, its_data, seen, end in zip(tasks, data, epochs, ends, strict=True):
+            if isinstance(end, Diverged):
+                _leave_none(task, seen, State.DIVERGED, str(end))
+            else:
+                _leave(task, its_data, end)
     except Exception as error:
         reason = "".join(traceback.format_exception_only(error)).strip()
-        _leave_none(task, epochs, State.FAILED, reason, traceback.format_exc())
+        for task, seen in zip(tasks, epochs, strict=True):
+            if not is_whole(task.folder):
+                _leave_none(task, seen, State.FAILED, reason, traceback.format_exc())
+
+
+def _trained(
+    tasks: Sequence[Task], data: Sequence[RunData], watchers: Sequence[Callable[[Epoch], None]]
+) -> list[Result | Diverged]:
+    if tasks[0].compute.path == "stacked":
+        jobs = [
+            Job(recipe=task.recipe, seed=task.seed, intensity=task.intensity, data=its_data)
+            for task, its_data in zip(tasks, data, strict=True)
+        ]
+        bf16 = tasks[0].compute.precision == "bf16"
+        return train_together(jobs, tasks[0].compute.device, bf16, lambda job, epoch: watchers[job](epoch))
+    (task,) = tasks
+    try:
+        return [train(task.recipe, task.seed, task.intensity, data[0], watchers[0], task.compute)]
+    except Diverged as diverged:
+        return [diverged]
 
 
 def _watcher(write: Callable[[str], object], flush: Callable[[], None], epochs: list[Epoch]) -> Callable[[Epoch], None]:
@@ -99,7 +128,8 @@ def _record(task: Task, epochs: list[Epoch], state: State) -> dict[str, Any]:
         "state": state.value,
         "identity": task.identity,
         "recipe": task.recipe.complete(),
+        "compute": asdict(task.compute),
         "epochs": [asdict(epoch) for epoch in epochs],
         "finished": now(),
-        "environment": environment(task.recipe.threads),
+        "environment": environment(task.recipe.threads, task.compute),
     }

@@ -53,10 +53,14 @@ def write_attempt(
     write_json(folder / RECORD, dict(record))
 
 
+def is_whole(folder: Path) -> bool:
+    """Tell whether a run's folder has everything that it will have."""
+    return (folder / RECORD).is_file()
+
+
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Return the record of a run's folder, or None where it is not whole."""
-    path = folder / RECORD
-    return json.loads(read_text(path, limit=2**28)) if path.is_file() else None
+    return json.loads(read_text(folder / RECORD, limit=2**28)) if is_whole(folder) else None
 
 
 def read_logits(root: Path, run_id: str) -> Logits:

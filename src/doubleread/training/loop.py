@@ -17,7 +17,7 @@ from doubleread.seeds import data_order
 from doubleread.training.evaluation import Evaluator
 from doubleread.training.model import build_model
 from doubleread.training.paths import compute_of, make_trainer
-from doubleread.training.result import Cost, Diverged, Epoch, Result, health_of, peak_bytes
+from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
 from doubleread.training.schedules import Rate, rate_at
 from doubleread.training.steps import Stretch
 
@@ -92,22 +92,6 @@ def final_logits(
     if not (np.isfinite(val).all() and np.isfinite(test).all()):
         raise Diverged(recipe.epochs - 1, steps_per_epoch(recipe, data) - 1, math.nan)
     return val, test
-
-
-def measure(recipe: Recipe, intensity: str, data: RunData, compute: Compute | None = None, steps: int = 4) -> Cost:
-    """Return the cost of a recipe from the faster of two stretches of `steps` training steps; nothing is kept."""
-    torch.set_flush_denormal(True)
-    trainer = make_trainer(recipe, 0, intensity, data, compute or compute_of(recipe))
-    steps = min(steps, steps_per_epoch(recipe, data))
-    rows = rows_of(0, data, 0)[: steps * recipe.batch_size]
-    rates = [rate_at(recipe, number, steps_per_epoch(recipe, data)) for number in range(steps)]
-    spent = []
-    for _ in range(2):
-        began = time.perf_counter()
-        # a recipe that diverges costs as much as one that does not
-        done = trainer.train(0, rows, rates)
-        spent.append((time.perf_counter() - began) / len(done.losses))
-    return Cost(min(spent), sum(tensor.numel() * tensor.element_size() for tensor in trainer.weights().values()))
 
 
 def steps_per_epoch(recipe: Recipe, data: RunData) -> int:

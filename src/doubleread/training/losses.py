@@ -16,7 +16,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs (B, C), float32, and labels (B,), int64, to the weighted mean loss, a scalar."""
 
 Slope = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""From the same to the loss and its derivative by the outputs, (B, C); leading axes before B are kept."""
+"""From the same to the loss and its derivative by the outputs, (B, C)."""
 
 OUTPUTS = {"bce": 1, "ce": 2}
 """How many outputs the model needs, by loss."""
@@ -29,9 +29,10 @@ def logit_of(outputs_BC: torch.Tensor) -> torch.Tensor:
     return outputs_BC[..., 1] - outputs_BC[..., 0]
 
 
-def make_loss(spec: Bce | Ce, train_labels: np.ndarray) -> Loss:
+def make_loss(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | str = "cpu") -> Loss:
     """Return the loss that a recipe names; `balanced` class weights are counted from `train_labels`."""
-    weights = class_weights(spec, train_labels)
+    found = class_weights(spec, train_labels)
+    weights = None if found is None else found.to(device)
     if isinstance(spec, Ce):
 
         def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -50,14 +51,13 @@ def make_loss(spec: Bce | Ce, train_labels: np.ndarray) -> Loss:
     return binary_cross_entropy
 
 
-def make_slope(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | str = "cpu") -> Slope:
+def make_slope(spec: Bce | Ce, train_labels: np.ndarray) -> Slope:
     """Return the same loss together with its derivative, for paths without autograd.
 
     With z the logit (the difference of the two outputs for cross-entropy, which depends on nothing else), each case
     costs softplus(z) − label · z, and its slope by z is σ(z) − label.
     """
-    found = class_weights(spec, train_labels)
-    weights = None if found is None else found.to(device)
+    weights = class_weights(spec, train_labels)
     two = isinstance(spec, Ce)
 
     def slope(outputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,11 +66,10 @@ def make_slope(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | 
         costs = functional.softplus(z).sub_(target * z)
         by_z = torch.sigmoid(z).sub_(target)
         if weights is None:
-            loss, by_z = costs.mean(-1), by_z.div_(z.shape[-1])
+            loss, by_z = costs.mean(), by_z.div_(len(z))
         else:
             mine = weights[labels]
-            total = mine.sum(-1, keepdim=True)
-            loss, by_z = (costs * mine).sum(-1) / total[..., 0], by_z.mul_(mine).div_(total)
+            loss, by_z = (costs * mine).sum() / mine.sum(), by_z.mul_(mine / mine.sum())
         return loss, torch.stack((-by_z, by_z), dim=-1) if two else by_z.unsqueeze(-1)
 
     return slope

@@ -23,15 +23,19 @@ from doubleread.training.steps import Stretch, step_by_step
 class ReferenceTrainer:
     """See `Trainer`; with `bf16` the forward pass runs under autocast, as practice has it."""
 
-    def __init__(self, recipe: Recipe, seed: int, intensity: str, data: RunData, bf16: bool) -> None:
+    def __init__(
+        self, recipe: Recipe, seed: int, intensity: str, data: RunData, bf16: bool, device: str = "cpu"
+    ) -> None:
         self._seed, self._batch_size, self._bf16 = seed, recipe.batch_size, bf16
-        self._labels = torch.from_numpy(data.labels)
-        self.model: nn.Module = build_model(recipe, seed, data)
+        self._device = device
+        self._labels = torch.from_numpy(data.labels).to(device)
+        self.model: nn.Module = build_model(recipe, seed, data).to(device)
+        images = torch.from_numpy(data.images).to(device)
         self._optimizer = make_optimizer(recipe.optimizer, self.model.parameters())
-        self._loss: Loss = make_loss(recipe.loss, data.labels[data.train])
-        self._evaluator = Evaluator(self.model, intensity, data)
+        self._loss: Loss = make_loss(recipe.loss, data.labels[data.train], device)
+        self._evaluator = Evaluator(self.model, intensity, data, images)
         largest = min(recipe.batch_size, len(data.images))
-        self._reader = PixelReader(torch.from_numpy(data.images), scaling_of(intensity, data), largest)
+        self._reader = PixelReader(images, scaling_of(intensity, data), largest)
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
@@ -45,15 +49,15 @@ class ReferenceTrainer:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """See `Trainer`."""
-        return {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
+        return {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
         pixels = self._reader.batch(rows)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
             outputs = self.model(pixels)
         outputs = outputs.float()
-        self._outcome = self._loss(outputs, self._labels[rows])
-        return self._outcome.item(), logit_of(outputs.detach())
+        self._outcome = self._loss(outputs, self._labels[rows.to(self._labels.device)])
+        return self._outcome.item(), logit_of(outputs.detach()).cpu()
 
     def _update(self, rate: Rate, _following: torch.Tensor | None) -> None:
         # the gradients' memory is kept: given back, it would cost thousands of page faults a step

@@ -1,0 +1,51 @@
+"""How runs are handed out: one at a time to a process, or stacked where they share a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from doubleread.dataset import PreparedSet
+from doubleread.study import PlannedRun
+from doubleread.training.stacked import bytes_of, stack_key
+
+Unit = tuple[PlannedRun, ...]
+"""Runs that one process trains."""
+
+MOST_STACKED = 256
+SHARE = 0.6
+"""The part of a device's free memory that a stack may plan with; libraries take some of the rest."""
+
+
+def units_of(runs: Sequence[PlannedRun], prepared: Mapping[str, PreparedSet], room: int) -> list[Unit]:
+    """Return the units of `runs`, in the order in which their first runs stand.
+
+    `room` is how many bytes a stack may take; it matters to runs on the stacked path only.
+    """
+    groups: dict[tuple[object, ...], list[PlannedRun]] = {}
+    for run in runs:
+        key: tuple[object, ...] = (run.run_id,)
+        if run.compute.path == "stacked":
+            data = prepared[run.data_hash].run_data(run.seed)
+            key = (stack_key(run.recipe), run.compute, run.data_hash, len(data.train), len(data.val), len(data.test))
+        groups.setdefault(key, []).append(run)
+    units: list[Unit] = []
+    for group in groups.values():
+        most = 1 if group[0].compute.path != "stacked" else _how_many(group[0], prepared[group[0].data_hash], room)
+        units += [tuple(group[start : start + most]) for start in range(0, len(group), most)]
+    return units
+
+
+def _how_many(run: PlannedRun, data: PreparedSet, room: int) -> int:
+    images = data.images
+    each = bytes_of(run.recipe, images.shape[1] * images.shape[2])
+    return max(1, min(MOST_STACKED, (room - images.nbytes) // each))
+
+
+def room_on_device() -> int:
+    """Return how many bytes a stack may take on the CUDA device, 0 where there is none."""
+    if not torch.cuda.is_available():
+        return 0
+    free, _total = torch.cuda.mem_get_info()
+    return int(SHARE * free)

@@ -1,0 +1,82 @@
+"""How many runs at once: one for each core, fewer where the memory would not do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from doubleread.dataset import PreparedSet
+from doubleread.study import Plan, PlannedRun
+from doubleread.training.memory import bytes_of_run
+
+SPARE = 0.9
+"""The part of the available memory that workers may plan with."""
+
+
+def default_workers(plan: Plan) -> int:
+    """Return how many runs fill the cores that this process may use; one stack at a time fills a CUDA device."""
+    if any(run.compute.device == "cuda" for run in plan.runs):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(run.recipe.threads for run in plan.runs))
+
+
+def affordable(
+    wanted: int, plan: Plan, prepared: Mapping[str, PreparedSet], available: int | None
+) -> tuple[int, str | None]:
+    """Return how many of the `wanted` workers the memory allows, at least one, and what to say if it is fewer.
+
+    `available` is in bytes; None where the system does not tell. A worker is counted with the largest run of the plan;
+    the images are shared and are counted once.
+    """
+    if available is None:
+        return wanted, None
+    each = max(_bytes(run, prepared[run.data_hash]) for run in plan.runs)
+    shared = sum(data.images.nbytes for data in prepared.values())
+    allowed = max(1, int((SPARE * available - shared) // each))
+    if allowed >= wanted:
+        return wanted, None
+    return allowed, (
+        f"{allowed} {'run' if allowed == 1 else 'runs'} at once instead of {wanted}: each takes about"
+        f" {each / 2**20:,.0f} MiB, and {available / 2**20:,.0f} MiB are available"
+    )
+
+
+def available_bytes() -> int | None:
+    """Return how much memory new processes can have, or None where the system does not tell (only Linux does)."""
+    found = [_meminfo(), *_cgroups()]
+    known = [value for value in found if value is not None]
+    return min(known, default=None)
+
+
+def _bytes(run: PlannedRun, data: PreparedSet) -> int:
+    height, width = data.images.shape[1:]
+    return bytes_of_run(run.recipe, run.compute, height * width)
+
+
+def _meminfo() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _cgroups() -> list[int]:
+    """Return what the limits of this process's control groups leave; in a container nothing else tells its limit."""
+    root, left = Path("/sys/fs/cgroup"), []
+    for folder, limit, used, cached in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # the cache of files counts as used, and is given back when it is asked for
+            taken = int((folder / used).read_text()) - int(stat.get(cached, 0))
+            left.append(int((folder / limit).read_text()) - taken)
+        except (OSError, ValueError):
+            continue
+    return left
