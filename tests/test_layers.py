@@ -14,6 +14,7 @@ LAYERS = [
     {"images", "recipe", "models", "stats"},
     {"study", "dataset", "training"},
     {"store", "engines"},
+    {"worker"},
     {"runner", "analysis"},
     {"report", "model_file"},
     {"server"},
@@ -102,7 +103,8 @@ def test_nothing_is_unpickled():
         ("doubleread.cli", {"torch", "numpy", "pandas", "matplotlib"}),
         ("doubleread.recipe", {"torch"}),
         ("doubleread.study", {"torch"}),
-        ("doubleread.store", {"torch"}),
+        ("doubleread.store", {"torch", "scipy"}),
+        ("doubleread.worker", {"pandas", "statsmodels", "matplotlib", "rich", "torch._dynamo"}),
         ("doubleread.report", {"torch"}),
     ],
 )

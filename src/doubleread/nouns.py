@@ -11,6 +11,8 @@ import numpy as np
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+VARIED = "@"
+"""Stands in the name of an arm under another value of an assumption, between the arm's own name and that value."""
 
 
 class State(StrEnum):

@@ -114,7 +114,7 @@ def test_an_exception_inside_a_run_is_its_reason(study_dict, tmp_path, monkeypat
     def broken(*_args):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("doubleread.runner.task.train", broken)
+    monkeypatch.setattr("doubleread.worker.task.train", broken)
     counts, rows = drive_here({**study_dict, "seeds": 1}, tmp_path, InThisProcess())
     assert counts.failed == counts.planned == 4
     assert {row["reason"] for row in rows.values()} == {"MemoryError: no room"}
@@ -126,7 +126,7 @@ def test_a_diverged_run_is_a_result_and_is_not_trained_again(study_dict, tmp_pat
     def diverges(*_args):
         raise Diverged(1, 4, math.nan)
 
-    monkeypatch.setattr("doubleread.runner.task.train", diverges)
+    monkeypatch.setattr("doubleread.worker.task.train", diverges)
     counts, rows = drive_here({**study_dict, "seeds": 1}, tmp_path, InThisProcess())
     assert counts == Counts(planned=4, done=0, reused=0, failed=0, diverged=4, interrupted=0)
     assert {row["reason"] for row in rows.values()} == {"the loss is nan in epoch 2, step 5"}

@@ -19,10 +19,10 @@ from doubleread.analysis.settings import Setting, judge_settings
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import UserError
 from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
-from doubleread.nouns import State
+from doubleread.nouns import VARIED, State
 from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
-from doubleread.study import MARK, Arm, Study, Variant, data_key, study_of, variants_of
+from doubleread.study import Arm, Study, Variant, data_key, study_of, variants_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ def analyse(study: Study, store: Store) -> StudyResult:
         raise UserError(
             f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
         )
-    variants = variants_of(study) if any(MARK in name for name, _ in rows) else ()
+    variants = variants_of(study) if any(VARIED in name for name, _ in rows) else ()
     varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
     every = [row for _, found in [*wanted, *varied] for row in found]
     # a set may be shared by studies that asked for it otherwise: what is said about it is what this study knows

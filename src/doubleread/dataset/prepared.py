@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -53,8 +53,7 @@ class PreparedSet:
     @cached_property
     def images(self) -> np.ndarray:
         """The pixels, shape (N, size, size), uint8, memory-mapped; writing to them changes no file."""
-        # copy-on-write: torch refuses to wrap memory that is read-only, and nobody writes
-        return np.load(self.folder / IMAGES, mmap_mode="c")
+        return _mapped(self.folder)
 
     @property
     def classes(self) -> tuple[str, str]:
@@ -73,12 +72,8 @@ class PreparedSet:
 
     def run_data(self, seed: int) -> RunData:
         """Return what a run of `seed` sees; the seed matters only where the split is drawn for each."""
-        train, val = self.rows("train"), self.rows("val")
-        if (drawn := self.meta["split_per_seed"]) is not None:
-            subjects = np.array([case.subject for case in self.cases])
-            rows = np.sort(np.concatenate([train, val]))
-            train, val = split_development(self.labels, subjects, rows, DrawnSplit(**drawn), seed)
-        return RunData(images=self.images, labels=self.labels, train=train, val=val, test=self.rows("test"))
+        splits, subjects = [case.split for case in self.cases], [case.subject for case in self.cases]
+        return _run_data(self.images, self.labels, splits, subjects, self.meta["split_per_seed"], seed)
 
     def counts(self) -> list[dict[str, Any]]:
         """Return cases and subjects of each split and class, in the order of `SPLITS`."""
@@ -122,9 +117,7 @@ def open_prepared(folder: Path) -> PreparedSet:
     Raises:
         UserError: it is missing or not whole.
     """
-    if not (folder / META).is_file():
-        raise UserError(str(folder), "no prepared set here", next_step="run the study again to prepare it")
-    meta = json.loads(read_text(folder / META))
+    meta = _meta(folder)
     # csv over split lines: a case's name may hold a comma or a quote
     rows = csv.DictReader(io.StringIO(read_text(folder / CASES, limit=2**30)))
     cases = tuple(
@@ -139,3 +132,46 @@ def open_prepared(folder: Path) -> PreparedSet:
         for row in rows
     )
     return PreparedSet(folder=folder, data_hash=folder.name, cases=cases, meta=meta)
+
+
+def open_run_data(folder: Path, seed: int) -> RunData:
+    """Return what a run of `seed` sees of the prepared set in `folder`: the same as `open_prepared(folder).run_data`.
+
+    It reads only what a run needs, because every run does it.
+
+    Raises:
+        UserError: the set is missing or not whole.
+    """
+    meta = _meta(folder)
+    rows = csv.reader(io.StringIO(read_text(folder / CASES, limit=2**30)))
+    header = next(rows)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    labels = np.array(columns["label"], dtype=np.int64)
+    return _run_data(_mapped(folder), labels, columns["split"], columns["subject"], meta["split_per_seed"], seed)
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    if not (folder / META).is_file():
+        raise UserError(str(folder), "no prepared set here", next_step="run the study again to prepare it")
+    return json.loads(read_text(folder / META))
+
+
+def _mapped(folder: Path) -> np.ndarray:
+    # copy-on-write: torch refuses to wrap memory that is read-only, and nobody writes
+    return np.load(folder / IMAGES, mmap_mode="c")
+
+
+def _run_data(
+    images: np.ndarray,
+    labels: np.ndarray,
+    splits: Sequence[str],
+    subjects: Sequence[str],
+    drawn: Mapping[str, Any] | None,
+    seed: int,
+) -> RunData:
+    part = np.array(splits)
+    train, val, test = (np.flatnonzero(part == split) for split in SPLITS)
+    if drawn is not None:
+        rows = np.sort(np.concatenate([train, val]))
+        train, val = split_development(labels, np.array(subjects), rows, DrawnSplit(**drawn), seed)
+    return RunData(images=images, labels=labels, train=train, val=val, test=test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -13,10 +13,10 @@ from doubleread.dataset import PreparedSet
 from doubleread.engines import WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.live import Live
-from doubleread.runner.task import Task, execute
 from doubleread.runner.units import Unit, units_of
 from doubleread.store import Store, read_progress
 from doubleread.study import Plan, PlannedRun
+from doubleread.worker import Task, execute
 
 # Diverged is a result of the recipe: the same seed would diverge again.
 FINISHED = frozenset({State.DONE, State.DIVERGED})
@@ -110,8 +110,12 @@ class _Driver:
             if not self.tasks:
                 break
             finished, _ = wait(self.tasks, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._take(future)
+            # first what is next, then what has been: a core does not wait while a result is written down
+            done = [(future, self.tasks.pop(future)) for future in finished]
+            while len(self.tasks) < slots and not stop.asked and (unit := next(waiting, None)) is not None:
+                self._begin(unit)
+            for future, tasks in done:
+                self._take(future, tasks)
             self.show(self.live())
 
     def interrupt(self) -> None:
@@ -119,7 +123,7 @@ class _Driver:
         self.executor.shutdown(wait=True, cancel_futures=True)
         for future, tasks in list(self.tasks.items()):
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._take(future)
+                self._take(future, tasks)
                 continue
             for task in tasks:
                 self._set(task.run_id, State.INTERRUPTED, "interrupted by the user")
@@ -170,8 +174,7 @@ class _Driver:
             keep_weights=self.keep_weights != "none",
         )
 
-    def _take(self, future: Future[None]) -> None:
-        tasks = self.tasks.pop(future)
+    def _take(self, future: Future[None], tasks: Sequence[Task]) -> None:
         try:
             future.result()
         except WorkerDied as error:

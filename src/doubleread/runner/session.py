@@ -21,8 +21,10 @@ from doubleread.store import Store
 from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
 from doubleread.training import compute_of, resolve_device
 
-# torch imports its compiler at the first optimizer step, 1.6 s of every run unless the server has it already
-PRELOAD = ("torch._dynamo", "doubleread.runner.task")
+SERVER = "doubleread.worker.server"
+# torch.optim imports torch's compiler at its first step, 1.6 s of every run unless the server has it already; the other
+# paths never do, and a process forked without it is there in half the time
+COMPILER = "torch._dynamo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,8 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
     allowed, remark = affordable(workers or default_workers(plan), plan, prepared.sets, available_bytes())
     if remark is not None:
         show.remark(remark)
-    with LocalExecutor(allowed, PRELOAD) as executor:
+    preload = [SERVER, COMPILER] if any(run.compute.path == "reference" for run in plan.runs) else [SERVER]
+    with LocalExecutor(allowed, preload) as executor:
         return drive(
             plan,
             prepared.sets,

@@ -13,10 +13,9 @@ from typing import Any, Self
 
 from doubleread.errors import UserError
 from doubleread.files import canonical_json, hash_of, user_path
-from doubleread.nouns import State
+from doubleread.nouns import VARIED, State
 from doubleread.store import artifacts
 from doubleread.store.schema import CLAIMS_SINCE, VERSION, migrate, version_of
-from doubleread.study import MARK
 
 DATABASE = "store.sqlite"
 EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
@@ -90,8 +89,8 @@ class Store:
                 ],
             )
             # without variants in the plan, those of an earlier run stay: they are still trained
-            varied = any(MARK in arm for arm, _ in uses)
-            db.execute("DELETE FROM uses WHERE study = ? AND (? OR instr(arm, ?) = 0)", (study, varied, MARK))
+            varied = any(VARIED in arm for arm, _ in uses)
+            db.execute("DELETE FROM uses WHERE study = ? AND (? OR instr(arm, ?) = 0)", (study, varied, VARIED))
             db.executemany(
                 "INSERT INTO uses VALUES (?, ?, ?, ?)", [(study, arm, seed, run) for (arm, seed), run in uses.items()]
             )

@@ -17,11 +17,10 @@ from doubleread.study.parse import (
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
-from doubleread.study.variants import MARK, Variant, variants_of
+from doubleread.study.variants import Variant, variants_of
 
 __all__ = [
     "BUILT_IN",
-    "MARK",
     "NUMBER",
     "Arm",
     "Assumption",

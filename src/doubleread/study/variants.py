@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from doubleread.nouns import VARIED
 from doubleread.recipe import ineffective
 from doubleread.study.levels import Arm, arms_of, label_of, put, value_at
 from doubleread.study.parse import Study, checked_tree
 from doubleread.study.schema import Assumption, ExperimentSpec
-
-MARK = "@"
-"""Stands between an arm's name and the alternative that it was trained under."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +84,7 @@ def _changed(
         put(varied, path, copy.deepcopy(alternative), place)
         pairs = zip(before, arms_of(varied, experiment, spec, place), strict=True)
     return {
-        old.name: replace(new, name=f"{old.name}{MARK}{label}")
+        old.name: replace(new, name=f"{old.name}{VARIED}{label}")
         for old, new in pairs
         if (old.recipe != new.recipe or old.data != new.data) and ineffective(new.recipe, path) is None
     }

@@ -44,13 +44,7 @@ class NativePerceptron:
         rows = rows.contiguous()
         updates = (Update * len(rates))(*(self._update(rate) for rate in rates))
         losses, logits = np.full(len(rates), np.nan), np.zeros(len(rows), dtype=np.float32)
-        seed_dropout(self._seed, epoch)
-        masks = [
-            mask.reshape(-1)
-            for batch in rows.split(self._recipe.batch_size)
-            for mask in draw_masks(self._hidden, len(batch), self._recipe.model.dropout)
-        ]
-        drawn = torch.cat(masks) if masks else None
+        drawn = self._masks(epoch, rows)
         done = self._native.train(
             ctypes.addressof(self._network),
             rows.data_ptr(),
@@ -81,6 +75,15 @@ class NativePerceptron:
             tensors += [weight[:width, :out].T, bias[:out]]
         copies = [torch.from_numpy(np.array(tensor, order="C")) for tensor in tensors]
         return dict(zip(self._names, copies, strict=True))
+
+    def _masks(self, epoch: int, rows: torch.Tensor) -> torch.Tensor | None:
+        """Return the dropout masks of an epoch, [batch][layer][case][width] one after the other."""
+        dropout = self._recipe.model.dropout
+        if not dropout:
+            return None
+        seed_dropout(self._seed, epoch)
+        drawn = [draw_masks(self._hidden, len(batch), dropout) for batch in rows.split(self._recipe.batch_size)]
+        return torch.cat([mask.reshape(-1) for of_batch in drawn for mask in of_batch])
 
     def _lay_out(self, recipe: Recipe, data: RunData) -> None:
         lanes = self._native.lanes

@@ -40,7 +40,7 @@ class ReferenceTrainer:
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
         self.model.train()
-        seed_dropout(self._seed, epoch)
+        seed_dropout(self._seed, epoch, self._device)
         return step_by_step(rows, self._batch_size, rates, self._forward, self._update)
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:

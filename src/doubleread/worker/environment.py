@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,23 @@ def environment(threads: int, compute: Compute) -> dict[str, Any]:
     return more | {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "threads_per_run": threads,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": versions(),
     }
 
 
-def _processor() -> str:
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that numbers depend on."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+@cache
+def processor() -> str:
+    """Return the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(errors="replace").splitlines():

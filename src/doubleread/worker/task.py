@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from doubleread.dataset import open_prepared
+from doubleread.dataset import open_run_data
 from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
-from doubleread.runner.environment import environment
 from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, is_whole, now, write_attempt
 from doubleread.training import Diverged, Epoch, Result, train
 from doubleread.training.stacked import Job, train_together
+from doubleread.worker.environment import environment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +51,7 @@ def execute(tasks: Sequence[Task]) -> None:
     torch.set_num_threads(tasks[0].recipe.threads)
     for task in tasks:
         task.folder.mkdir(parents=True, exist_ok=True)
-    prepared = open_prepared(tasks[0].root / "data" / tasks[0].data_hash)
-    data = [prepared.run_data(task.seed) for task in tasks]
+    data = [open_run_data(task.root / "data" / task.data_hash, task.seed) for task in tasks]
     epochs: list[list[Epoch]] = [[] for _ in tasks]
     try:
         with ExitStack() as files:
