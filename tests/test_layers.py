@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "doubleread"
 LAYERS = [
-    {"nouns", "errors", "seeds"},
+    {"nouns", "errors", "seeds", "processes"},
     {"files", "metrics"},
     {"images", "recipe", "models", "stats"},
     {"study", "dataset", "training"},

@@ -39,6 +39,8 @@ class UnreadableImage(Exception):
 
 def printable(text: str, keep: str = "") -> str:
     """Return `text` with control characters and broken Unicode written as escapes, so that none reaches a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() or char in keep else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text

@@ -15,7 +15,7 @@ import numpy as np
 
 from doubleread.dataset.audit import audit, refuse_leaks
 from doubleread.dataset.prepared import IMAGES, META, Case, PreparedSet, open_prepared, write_cases
-from doubleread.dataset.reading import Look, Progress, digest_all, look_at, no_progress
+from doubleread.dataset.reading import Look, Progress, Seen, Target, digest_all, look_at, no_progress
 from doubleread.dataset.select import Selection, select
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.files import fsync_folder, hash_of, move_folder, read_text, write_json
@@ -48,11 +48,13 @@ def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no
         UserError: images cannot be used and `skip_unreadable` is not set; classes, parts or counts do not fit; a
             known leak is not allowed.
     """
+    if not any((cache / "checked").glob("*.json")):
+        # nothing has been seen here: the images are hashed as they are read, and not before that too
+        return _first_time(_Job(source, data, cache, (), progress))
     job = _Job(source, data, cache, digest_all(source, progress), progress)
-    record = cache / "checked" / f"{_source_hash(source, job.digests)}.json"
-    checked = _load_checked(record)
+    checked = _load_checked(job.record)
     if checked is None:
-        return _first_time(job, record)
+        return _first_time(job)
     return _found_or_written(job, select(source.items, data, _usable(source, data, checked)), checked)
 
 
@@ -66,20 +68,20 @@ class _Job:
     digests: Sequence[str | UnreadableImage]
     progress: Progress
 
-    def read(self, indices: Sequence[int], rows: Mapping[int, int], draft: _Draft) -> dict[int, Look | UnreadableImage]:
+    @property
+    def record(self) -> Path:
+        """Where what checking this content showed is kept."""
+        return self.cache / "checked" / f"{_source_hash(self.source, self.digests)}.json"
+
+    def read(self, indices: Sequence[int], rows: Mapping[int, int], draft: _Draft) -> dict[int, Seen]:
         """Look at the items at `indices`; those in `rows` go, resized, into that row of the draft."""
-
-        def store(index: int, pixels: np.ndarray) -> None:
-            draft.put(rows[index], pixels)
-
-        return look_at(self.source, indices, frozenset(rows), self.data.image_size, store, self.progress)
+        return look_at(self.source, indices, Target(draft.path, rows), self.progress)
 
 
 def check_source(source: Source, progress: Progress = no_progress) -> list[Checked]:
     """Read every image of a source and return what each showed, in the source's order."""
-    digests = digest_all(source, progress)
-    looks = look_at(source, range(len(source.items)), frozenset(), 4, lambda _index, _pixels: None, progress)
-    return [_checked(digest, looks[index]) for index, digest in enumerate(digests)]
+    seen = look_at(source, range(len(source.items)), None, progress)
+    return [_checked(seen[index]) for index in range(len(source.items))]
 
 
 def look_for_sizes(source: Source) -> int:
@@ -89,8 +91,8 @@ def look_for_sizes(source: Source) -> int:
         UserError: none of them can be read.
     """
     chosen = np.linspace(0, len(source.items) - 1, min(20, len(source.items))).round().astype(int).tolist()
-    looks = look_at(source, chosen, frozenset(), 4, lambda _index, _pixels: None)
-    sides = [max(look.height, look.width) for look in looks.values() if isinstance(look, Look)]
+    looks = [seen.look for seen in look_at(source, chosen).values()]
+    sides = [max(look.height, look.width) for look in looks if isinstance(look, Look)]
     if not sides:
         raise UserError(
             source.location, "none of its images can be read", next_step="doubleread data describe tells why"
@@ -98,17 +100,18 @@ def look_for_sizes(source: Source) -> int:
     return int(np.median(sides))
 
 
-def _first_time(job: _Job, record: Path) -> PreparedSet:
+def _first_time(job: _Job) -> PreparedSet:
     """Check everything, and resize what will be used in the same reading."""
-    items, n = job.source.items, len(job.digests)
-    # files whose very bytes cannot be had are known already; the rest is taken to be good until it is read
+    items, n = job.source.items, len(job.source.items)
+    # files whose very bytes cannot be had are known by their digests; the rest is taken to be good until it is read
     hopeful = all(isinstance(digest, str) for digest in job.digests)
     selection = select(items, job.data, range(n)) if hopeful else None
     rows = _rows_of(selection) if selection is not None else {}
     with _Draft(job.cache, len(rows), job.data.image_size) as draft:
-        looks = job.read(range(n), rows, draft)
-        checked = {item.case: _checked(job.digests[i], looks[i]) for i, item in enumerate(items)}
-        write_json(record, {case: [c.height, c.width, c.mean, c.reason] for case, c in checked.items()})
+        seen = job.read(range(n), rows, draft)
+        job = replace(job, digests=[seen[index].digest for index in range(n)])
+        checked = {item.case: _checked(seen[i]) for i, item in enumerate(items)}
+        write_json(job.record, {case: [c.height, c.width, c.mean, c.reason] for case, c in checked.items()})
         usable = _usable(job.source, job.data, checked)
         if selection is not None and len(usable) == n:
             return _finish(job, draft, selection, checked)
@@ -174,15 +177,18 @@ class _Draft:
     def __enter__(self) -> _Draft:
         self._folder.mkdir(parents=True)
         shape = (max(self._shape[0], 1), *self._shape[1:])
-        self._array = np.lib.format.open_memmap(self._folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+        # of full size from the start, and empty: readers map it too, each writing its own rows
+        np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=shape)
         return self
 
-    def put(self, row: int, pixels: np.ndarray) -> None:
-        self._array[row] = pixels
+    @property
+    def path(self) -> Path:
+        """The file of the array, for those who fill it."""
+        return self._folder / IMAGES
 
     def keep(self, folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> PreparedSet:
-        self._array.flush()
-        with (self._folder / IMAGES).open("rb+") as handle:
+        with self.path.open("rb+") as handle:
+            # what others have written through their mappings is in the system's cache, and with it on the disk
             os.fsync(handle.fileno())
         write_cases(self._folder, cases, meta)
         try:
@@ -195,7 +201,6 @@ class _Draft:
         return open_prepared(folder)
 
     def __exit__(self, *_error: object) -> None:
-        del self._array
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -240,7 +245,8 @@ def _source_hash(source: Source, digests: Sequence[str | UnreadableImage]) -> st
     return hash_of([PREPARATION, source.kind, listing])[:20]
 
 
-def _checked(digest: str | UnreadableImage, look: Look | UnreadableImage) -> Checked:
+def _checked(seen: Seen) -> Checked:
+    look, digest = seen.look, seen.digest
     if isinstance(look, Look) and isinstance(digest, str):
         return Checked(look.height, look.width, look.mean, None)
     return Checked(0, 0, 0.0, str(look if isinstance(look, UnreadableImage) else digest))

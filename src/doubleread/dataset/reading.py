@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from doubleread.errors import UnreadableImage
+from doubleread.errors import UnreadableImage, WorkFailed
 from doubleread.images import resize_grey
 from doubleread.nouns import Source
+from doubleread.processes import main_module_hidden
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
+
+SLOW_KINDS = frozenset({"folder", "phantom"})
+"""Kinds of source that work for each image; the others copy it from an array that lies there, which threads can do."""
+WORTH_PROCESSES = 500
+"""Images that take longer than starting processes does. Threads gain little: each image is many short calls that take
+turns in Python."""
+CHUNK = 32
 
 T = TypeVar("T")
 
@@ -26,62 +39,124 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What reading one image showed: its size, its mean grey value, and, if wanted, its pixels made small."""
+    """What reading one image showed: its size and its mean grey value."""
 
     height: int
     width: int
     mean: float
-    pixels: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What visiting one image gave: the digest of its content and a look at it, or why there is none."""
+
+    digest: str | UnreadableImage
+    look: Look | UnreadableImage
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where resized images go: an array file (N, size, size), uint8, that is there, and the row of each item."""
+
+    path: Path
+    rows: Mapping[int, int]
 
 
 def digest_all(source: Source, progress: Progress = no_progress) -> list[str | UnreadableImage]:
     """Return the digest of every item, or why it has none."""
-    return list(_in_threads(source.digest, range(len(source.items)), "hashing images", progress))
+    return list(_in_threads(partial(_guarded, source.digest), range(len(source.items)), "hashing images", progress))
 
 
 def look_at(
-    source: Source,
-    indices: Sequence[int],
-    wanted: frozenset[int],
-    size: int,
-    store: Callable[[int, np.ndarray], None],
-    progress: Progress = no_progress,
-) -> dict[int, Look | UnreadableImage]:
-    """Read the items at `indices`; hand those in `wanted`, resized to (size, size), to `store(index, pixels)`.
+    source: Source, indices: Sequence[int], target: Target | None = None, progress: Progress = no_progress
+) -> dict[int, Seen]:
+    """Read the items at `indices`; those that have a row in `target` are resized and written there.
 
-    Returns what each showed, or why it could not be read, by index.
+    Returns what each showed, by index.
+
+    Raises:
+        WorkFailed: a process that reads was ended.
     """
-
-    def look(index: int) -> Look:
-        pixels = source.read(index)
-        small = resize_grey(pixels, size) if index in wanted else None
-        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=float(pixels.mean()), pixels=small)
-
-    found: dict[int, Look | UnreadableImage] = {}
-    for index, result in zip(indices, _in_threads(look, indices, "reading images", progress), strict=True):
-        if isinstance(result, Look) and result.pixels is not None:
-            store(index, result.pixels)
-            result = Look(height=result.height, width=result.width, mean=result.mean, pixels=None)
-        found[index] = result
-    return found
+    if source.kind in SLOW_KINDS and len(indices) >= WORTH_PROCESSES:
+        seen = _in_processes(source, target, indices, progress)
+    else:
+        seen = _in_threads(_Reader(source, target).visit, indices, "reading images", progress)
+    return dict(zip(indices, seen, strict=True))
 
 
-def _in_threads(
-    work: Callable[[int], T], indices: Sequence[int], what: str, progress: Progress
-) -> Iterator[T | UnreadableImage]:
-    """Yield the results in order; decoding, resizing and hashing let other threads run."""
+class _Reader:
+    """Looks at items of a source and writes those that are wanted."""
 
-    def guarded(index: int) -> T | UnreadableImage:
+    def __init__(self, source: Source, target: Target | None) -> None:
+        self._source, self._rows = source, target.rows if target is not None else {}
+        self._array = np.load(target.path, mmap_mode="r+") if target is not None else np.empty((0, 1, 1), np.uint8)
+
+    def visit(self, index: int) -> Seen:
+        """Read an item, and write it where it has a row."""
+        return Seen(_guarded(self._source.digest, index), _guarded(self._look, index))
+
+    def _look(self, index: int) -> Look:
+        pixels = self._source.read(index)
+        if index in self._rows:
+            self._array[self._rows[index]] = resize_grey(pixels, self._array.shape[1])
+        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=float(pixels.mean()))
+
+
+_mine: _Reader | None = None
+"""The reader of a process that does nothing but read."""
+
+
+def _begin(source: Source, target: Target | None) -> None:
+    global _mine
+    # Ctrl-C reaches the whole group; the one who asked for the images decides what becomes of it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _mine = _Reader(source, target)
+
+
+def _visit(index: int) -> Seen:
+    assert _mine is not None, "the process has begun"
+    return _mine.visit(index)
+
+
+def _in_processes(source: Source, target: Target | None, indices: Sequence[int], progress: Progress) -> Iterator[Seen]:
+    with main_module_hidden():
+        pool = ProcessPoolExecutor(_cores(), get_context("spawn"), initializer=_begin, initargs=(source, target))
         try:
-            return work(index)
-        except UnreadableImage as reason:
-            return reason
+            yield from _in_order(pool, _visit, indices, "reading images", progress)
+        except BrokenProcessPool as error:
+            raise WorkFailed("a process that reads images was ended, perhaps out of memory") from error
+        finally:
+            # after an error, what is still waiting is not read
+            pool.shutdown(wait=True, cancel_futures=True)
 
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        # in blocks: a map over everything would hold every decoded image until its turn came
-        block = 64 * workers
-        for start in range(0, len(indices), block):
-            chunk = indices[start : start + block]
-            yield from pool.map(guarded, chunk)
-            progress(what, start + len(chunk), len(indices))
+
+def _in_threads(work: Callable[[int], T], indices: Sequence[int], what: str, progress: Progress) -> Iterator[T]:
+    with ThreadPoolExecutor(_cores()) as pool:
+        yield from _in_order(pool, work, indices, what, progress)
+
+
+def _in_order(
+    pool: Executor, work: Callable[[int], T], indices: Sequence[int], what: str, progress: Progress
+) -> Iterator[T]:
+    """Yield the results in order."""
+    chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
+    done = 0
+    for found in pool.map(partial(_chunk, work), chunks):
+        yield from found
+        done += len(found)
+        progress(what, done, len(indices))
+
+
+def _chunk(work: Callable[[int], T], indices: Sequence[int]) -> list[T]:
+    return [work(index) for index in indices]
+
+
+def _guarded(work: Callable[[int], T], index: int) -> T | UnreadableImage:
+    try:
+        return work(index)
+    except UnreadableImage as reason:
+        return reason
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

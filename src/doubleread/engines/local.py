@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
+
+from doubleread.processes import main_module_hidden
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,17 +29,26 @@ class LocalExecutor(Executor):
     """An executor that gives every call a process of its own, `workers` at a time.
 
     `preload` names the modules that the server imports once, before it forks. A call's function and arguments must
-    be importable by name in a fresh process. `workers` is how many run at once.
+    be importable by name in a fresh process. `workers` is how many run at once; one process more is started ahead and
+    waits for its turn, so that a core does not wait while a process is made.
     """
+
+    AHEAD = 1
 
     def __init__(self, workers: int, preload: Sequence[str]) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self.workers = workers
-        self._slots = ThreadPoolExecutor(workers, thread_name_prefix="run")
+        self._turns = threading.Semaphore(workers)
+        self._slots = ThreadPoolExecutor(self.capacity, thread_name_prefix="run")
         self._guard = threading.Lock()
         self._alive: set[BaseProcess] = set()
         self._stopped = False
+
+    @property
+    def capacity(self) -> int:
+        """How many calls it can have in hand: those that run, and those that are started ahead."""
+        return self.workers + self.AHEAD
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn(*args, **kwargs)` in a process of its own, when a slot is free."""
@@ -57,29 +68,28 @@ class LocalExecutor(Executor):
         self.shutdown(wait=True, cancel_futures=error is not None)
 
     def _in_process(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_answer, args=(sender, fn, args, kwargs), daemon=True)
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_answer, args=(theirs,), daemon=True)
         with self._guard:
             if self._stopped:
                 raise WorkerDied("stopped before it began")
             try:
-                with _main_module_hidden():
+                with main_module_hidden():
                     process.start()
             except OSError as error:
-                receiver.close()
-                sender.close()
+                ours.close()
+                theirs.close()
                 raise WorkerDied(f"no process could be started ({error.strerror})") from error
             self._alive.add(process)
-        sender.close()
+        theirs.close()
         try:
-            answer = None
-            with suppress(EOFError):
-                answer = receiver.recv()
+            with self._turns:
+                answer = _ask(ours, fn, args, kwargs)
             if answer is None:
                 process.join()
-            # one that has answered has nothing left to do: its slot need not wait until the system has taken it apart
+            # one that has answered has nothing left to do: nobody need wait until the system has taken it apart
         finally:
-            receiver.close()
+            ours.close()
             with self._guard:
                 self._alive.discard(process)
         if answer is None:
@@ -90,16 +100,29 @@ class LocalExecutor(Executor):
         return value
 
 
-def _answer(sender: Connection, fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """Call the function in the new process and send what came of it."""
+def _ask(pipe: Connection, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any] | None:
+    """Send a process its call and return what it answers, or None if it ended without an answer."""
+    with suppress(EOFError, OSError):
+        pipe.send((fn, args, kwargs))
+        return pipe.recv()
+    return None
+
+
+def _answer(pipe: Connection) -> None:
+    """Wait in the new process for its call, make it, and send what came of it."""
     # Ctrl-C reaches the whole group; the driver decides what becomes of its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        sender.send((True, fn(*args, **kwargs)))
+        fn, args, kwargs = pipe.recv()
+    except EOFError:
+        # the driver went away before the turn came
+        os._exit(1)
+    try:
+        pipe.send((True, fn(*args, **kwargs)))
     except Exception as error:
         trace = "".join(traceback.format_exception(error))
-        sender.send((False, f"{type(error).__name__}: {error}\n{trace}"))
-    sender.close()
+        pipe.send((False, f"{type(error).__name__}: {error}\n{trace}"))
+    pipe.close()
     sys.stdout.flush()
     sys.stderr.flush()
     # the answer is given and what had to be written is: taking the interpreter apart would cost 10 ms of every run
@@ -112,15 +135,3 @@ def _how_it_ended(exitcode: int | None) -> str:
         hint = ", perhaps out of memory" if name == "SIGKILL" else ""
         return f"the process was ended by {name}{hint}"
     return f"the process ended with exit code {exitcode} and no answer"
-
-
-@contextmanager
-def _main_module_hidden() -> Iterator[None]:
-    """Keep the new process from importing the user's script again: what it runs is never defined there."""
-    main = sys.modules["__main__"]
-    kept = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
-    main.__dict__["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(kept)

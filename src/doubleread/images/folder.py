@@ -40,6 +40,10 @@ class FolderSource:
         self._paths = list(_image_paths(root))
         self.items: Sequence[Item] = [_item(root, path, part) for path, part in self._paths]
 
+    def __reduce__(self) -> tuple[type[FolderSource], tuple[Path]]:
+        # another process lists the folder itself: thousands of paths take longer to send
+        return FolderSource, (self._root,)
+
     def digest(self, index: int) -> str:
         """See `Source`."""
         return sha256(self._content(index))

@@ -112,6 +112,9 @@ class PhantomSource:
         self.truth: Sequence[str] = [shot.truth for shot in self._shots]
         """The class that each image shows, which label noise does not touch."""
 
+    def __reduce__(self) -> tuple[type[PhantomSource], tuple[PhantomSpec]]:
+        return PhantomSource, (self.spec,)
+
     def digest(self, index: int) -> str:
         """See `Source`; knobs without effect on the image stay out, so equal images have equal digests."""
         shot, spec = self._shots[index], self.spec

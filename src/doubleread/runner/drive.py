@@ -190,7 +190,7 @@ class _Driver:
 
 
 def _slots(executor: Executor) -> int:
-    return int(getattr(executor, "workers", 1))
+    return int(getattr(executor, "capacity", 1))
 
 
 class StopRequest:

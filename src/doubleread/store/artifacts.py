@@ -91,13 +91,15 @@ def adopt(root: Path, run_id: str, attempt: int) -> None:
     if target.exists():
         shutil.rmtree(target)
     move_folder(attempt_folder(root, run_id, attempt), target)
-    remove_attempts(root, run_id)
+    remove_attempts(root, run_id, attempt)
 
 
-def remove_attempts(root: Path, run_id: str) -> None:
-    """Remove the folders of unfinished attempts of a run."""
-    for folder in (root / "artifacts").glob(f"{run_id}.attempt-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+def remove_attempts(root: Path, run_id: str, last: int) -> None:
+    """Remove the folders of unfinished attempts of a run, up to number `last`."""
+    for attempt in range(1, last + 1):
+        folder = attempt_folder(root, run_id, attempt)
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def hash_weights(weights: Mapping[str, np.ndarray]) -> str:

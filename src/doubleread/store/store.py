@@ -193,7 +193,7 @@ class Store:
                 adopted.append(run_id)
             else:
                 self.set_state(run_id, State.INTERRUPTED, "the program ended during the run")
-            artifacts.remove_attempts(self.root, run_id)
+            artifacts.remove_attempts(self.root, run_id, attempt)
         return adopted
 
     def unused_runs(self) -> list[str]:

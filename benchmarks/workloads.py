@@ -1,0 +1,154 @@
+"""The work that peers and product do: random images, one perceptron, seconds an epoch with training and validation.
+
+Each function runs in a process of its own and returns the median of its epochs but the first, which warms up.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import torch
+from notebook import notebook_epochs
+from sklearn.neural_network import MLPClassifier
+from skorch import NeuralNetBinaryClassifier
+from skorch.callbacks import EpochScoring
+from skorch.helper import predefined_split
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from doubleread.models import BUILDERS
+from doubleread.nouns import Compute, RunData
+from doubleread.recipe import Recipe
+from doubleread.training import train
+
+TRAIN, VALIDATION, TEST = 1600, 400, 100
+HIDDEN = (64, 64)
+CORES = os.cpu_count() or 1
+
+
+def images(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (N, size, size), uint8, of two classes that differ, and labels (N,), int64."""
+    rng = np.random.default_rng(0)
+    n = TRAIN + VALIDATION + TEST
+    labels = np.arange(n) % 2
+    pixels = rng.integers(0, 200, (n, size, size), dtype=np.uint8)
+    pixels[labels == 1, size // 2 :] += 40
+    return pixels, labels
+
+
+class SmallCnn(nn.Module):
+    """Two convolutions and a linear layer, for images of `size` × `size`, flat or not; gives (B, 1)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        )  # fmt: skip
+        self.head = nn.Linear(32 * (size // 4) ** 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(x.reshape(-1, 1, self._size, self._size)))
+
+
+def perceptron(size: int) -> nn.Module:
+    """Return the perceptron of both reports."""
+    widths = [size * size, *HIDDEN]
+    layers: list[nn.Module] = [nn.Flatten()]
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+
+MODELS: dict[str, Callable[[int], nn.Module]] = {"mlp": perceptron, "cnn": SmallCnn}
+
+
+def notebook(size: int, batch: int, epochs: int, model: str = "mlp") -> float:
+    """Return the notebook loop's seconds an epoch, all cores in this process."""
+    torch.set_num_threads(CORES)
+    pixels, labels = images(size)
+    seen = TRAIN + VALIDATION
+    return _median(notebook_epochs(MODELS[model](size), pixels[:seen], labels[:seen], TRAIN, batch, epochs))
+
+
+def skorch(size: int, batch: int, epochs: int) -> float:
+    """Return skorch's seconds an epoch, all cores in this process."""
+    torch.set_num_threads(CORES)
+    pixels, labels = images(size)
+    x, y = torch.tensor(pixels, dtype=torch.float32) / 255, torch.tensor(labels, dtype=torch.float32)
+    net = NeuralNetBinaryClassifier(
+        _Squeezed,
+        module__size=size,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=batch,
+        max_epochs=epochs,
+        iterator_train__shuffle=True,
+        train_split=predefined_split(TensorDataset(x[TRAIN : TRAIN + VALIDATION], y[TRAIN : TRAIN + VALIDATION])),
+        callbacks=[("train_acc", EpochScoring("accuracy", on_train=True, lower_is_better=False, name="train_acc"))],
+        verbose=0,
+    )
+    net.fit(x[:TRAIN], y[:TRAIN])
+    return _median([row["dur"] for row in net.history])
+
+
+class _Squeezed(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.inner = perceptron(size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x).squeeze(1)
+
+
+def sklearn(size: int, batch: int, epochs: int) -> float:
+    """Return the seconds an epoch of scikit-learn's MLPClassifier, all cores in this process; it has no validation."""
+    pixels, labels = images(size)
+    x, y = pixels[:TRAIN].reshape(TRAIN, -1).astype(np.float32) / 255, labels[:TRAIN]
+    model = MLPClassifier(HIDDEN, batch_size=batch, learning_rate_init=1e-3, random_state=0)
+    spent = []
+    for _ in range(epochs):
+        began = time.perf_counter()
+        model.partial_fit(x, y, classes=[0, 1])
+        spent.append(time.perf_counter() - began)
+    return _median(spent)
+
+
+def product(size: int, batch: int, epochs: int, path: str, precision: str = "fp32", model: str = "mlp") -> float:
+    """Return our seconds an epoch on a path, one thread in this process."""
+    torch.set_num_threads(1)
+    if model != "mlp":
+        BUILDERS["mlp"] = lambda **_options: MODELS[model](size)
+    compute = Compute(device="cpu", precision=precision, path=path)
+    result = train(recipe_of(batch, epochs), 0, "unit", run_data(size), compute=compute)
+    return _median([epoch.seconds for epoch in result.epochs])
+
+
+def recipe_of(batch: int, epochs: int) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "model": {"name": "mlp", "hidden": list(HIDDEN)},
+            "loss": "bce",
+            "optimizer": {"name": "adam", "lr": 1e-3},
+            "schedule": "constant",
+            "batch_size": batch,
+            "epochs": epochs,
+        }
+    )
+
+
+def run_data(size: int) -> RunData:
+    pixels, labels = images(size)
+    rows = np.arange(len(labels))
+    cut = TRAIN + VALIDATION
+    return RunData(images=pixels, labels=labels, train=rows[:TRAIN], val=rows[TRAIN:cut], test=rows[cut:])
+
+
+def _median(seconds: list[float]) -> float:
+    return statistics.median(seconds[1:] or seconds)
