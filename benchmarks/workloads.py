@@ -1,25 +1,15 @@
-"""The work that peers and product do: random images, one perceptron, seconds an epoch with training and validation.
-
-Each function runs in a process of its own and returns the median of its epochs but the first, which warms up.
-"""
+"""The work that peers and product do, and the product's part: seconds an epoch with training and validation."""
 
 from __future__ import annotations
 
 import os
 import statistics
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import torch
-from notebook import notebook_epochs
-from sklearn.neural_network import MLPClassifier
-from skorch import NeuralNetBinaryClassifier
-from skorch.callbacks import EpochScoring
-from skorch.helper import predefined_split
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from doubleread.models import BUILDERS
 from doubleread.nouns import Compute, RunData
@@ -69,65 +59,18 @@ def perceptron(size: int) -> nn.Module:
 MODELS: dict[str, Callable[[int], nn.Module]] = {"mlp": perceptron, "cnn": SmallCnn}
 
 
-def notebook(size: int, batch: int, epochs: int, model: str = "mlp") -> float:
-    """Return the notebook loop's seconds an epoch, all cores in this process."""
-    torch.set_num_threads(CORES)
-    pixels, labels = images(size)
-    seen = TRAIN + VALIDATION
-    return _median(notebook_epochs(MODELS[model](size), pixels[:seen], labels[:seen], TRAIN, batch, epochs))
-
-
-def skorch(size: int, batch: int, epochs: int) -> float:
-    """Return skorch's seconds an epoch, all cores in this process."""
-    torch.set_num_threads(CORES)
-    pixels, labels = images(size)
-    x, y = torch.tensor(pixels, dtype=torch.float32) / 255, torch.tensor(labels, dtype=torch.float32)
-    net = NeuralNetBinaryClassifier(
-        _Squeezed,
-        module__size=size,
-        optimizer=torch.optim.Adam,
-        lr=1e-3,
-        batch_size=batch,
-        max_epochs=epochs,
-        iterator_train__shuffle=True,
-        train_split=predefined_split(TensorDataset(x[TRAIN : TRAIN + VALIDATION], y[TRAIN : TRAIN + VALIDATION])),
-        callbacks=[("train_acc", EpochScoring("accuracy", on_train=True, lower_is_better=False, name="train_acc"))],
-        verbose=0,
-    )
-    net.fit(x[:TRAIN], y[:TRAIN])
-    return _median([row["dur"] for row in net.history])
-
-
-class _Squeezed(nn.Module):
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.inner = perceptron(size)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner(x).squeeze(1)
-
-
-def sklearn(size: int, batch: int, epochs: int) -> float:
-    """Return the seconds an epoch of scikit-learn's MLPClassifier, all cores in this process; it has no validation."""
-    pixels, labels = images(size)
-    x, y = pixels[:TRAIN].reshape(TRAIN, -1).astype(np.float32) / 255, labels[:TRAIN]
-    model = MLPClassifier(HIDDEN, batch_size=batch, learning_rate_init=1e-3, random_state=0)
-    spent = []
-    for _ in range(epochs):
-        began = time.perf_counter()
-        model.partial_fit(x, y, classes=[0, 1])
-        spent.append(time.perf_counter() - began)
-    return _median(spent)
-
-
 def product(size: int, batch: int, epochs: int, path: str, precision: str = "fp32", model: str = "mlp") -> float:
     """Return our seconds an epoch on a path, one thread in this process."""
     torch.set_num_threads(1)
+    before = BUILDERS["mlp"]
     if model != "mlp":
         BUILDERS["mlp"] = lambda **_options: MODELS[model](size)
-    compute = Compute(device="cpu", precision=precision, path=path)
-    result = train(recipe_of(batch, epochs), 0, "unit", run_data(size), compute=compute)
-    return _median([epoch.seconds for epoch in result.epochs])
+    try:
+        compute = Compute(device="cpu", precision=precision, path=path)
+        result = train(recipe_of(batch, epochs), 0, "unit", run_data(size), compute=compute)
+    finally:
+        BUILDERS["mlp"] = before
+    return median_of([epoch.seconds for epoch in result.epochs])
 
 
 def recipe_of(batch: int, epochs: int) -> Recipe:
@@ -150,5 +93,6 @@ def run_data(size: int) -> RunData:
     return RunData(images=pixels, labels=labels, train=rows[:TRAIN], val=rows[TRAIN:cut], test=rows[cut:])
 
 
-def _median(seconds: list[float]) -> float:
+def median_of(seconds: list[float]) -> float:
+    """Return the median of the epochs but the first, which warms up."""
     return statistics.median(seconds[1:] or seconds)

@@ -30,6 +30,9 @@ class ReferenceTrainer:
         self._device = device
         self._labels = torch.from_numpy(data.labels).to(device)
         self.model: nn.Module = build_model(recipe, seed, data).to(device)
+        if any(parameter.ndim == 4 for parameter in self.model.parameters()):
+            # convolutions want a pixel's channels beside each other, and turn everything around if they are not
+            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         images = torch.from_numpy(data.images).to(device)
         self._optimizer = make_optimizer(recipe.optimizer, self.model.parameters())
         self._loss: Loss = make_loss(recipe.loss, data.labels[data.train], device)
@@ -49,7 +52,7 @@ class ReferenceTrainer:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """See `Trainer`."""
-        return {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
         pixels = self._reader.batch(rows)
