@@ -1,7 +1,7 @@
 # make demo    install, then reproduce both reports on the built-in phantom
 # make test    install, then run the tests
 # make check   format, lint, types, layers
-# make bench   training speed beside a course notebook's loop
+# make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor; QUICK=1 for a look
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make docs    build the documentation into site/
 
@@ -25,6 +25,10 @@ help:
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
+.venv/installed-bench: .venv/installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
+
 demo: .venv/installed
 	@echo "Both reports on the built-in phantom: synthetic images, 64 x 64 pixels, 6 seeds an arm. A few minutes on two cores."
 	$(BIN)/doubleread reproduce all --set data.image_size=64 --seeds 6 --store demo/runs --html demo/report.html
@@ -39,8 +43,8 @@ check: .venv/installed-dev
 	$(BIN)/pyright
 	$(BIN)/pytest tests/test_layers.py
 
-bench: .venv/installed-dev
-	$(BIN)/python benchmarks/training.py
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(IMAGES),--images $(IMAGES))
 
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
@@ -50,4 +54,4 @@ docs: .venv/installed-dev
 	@echo "open site/index.html"
 
 clean:
-	rm -rf .venv demo site .pytest_cache .ruff_cache
+	rm -rf .venv demo site bench .pytest_cache .ruff_cache

@@ -1,6 +1,7 @@
 """Identities of runs: what retrains, what does not, and that nothing is planned twice."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,19 @@ def test_an_identity_stays_what_it_is():
         ' "recipe": {"batch_size": 8, "epochs": 3, "loss": {"name": "bce"}, "model": {"hidden": [6], "name": "mlp"},'
         ' "optimizer": {"lr": 0.01, "name": "adam"}, "schedule": {"name": "constant"}}, "seed": 3}'
     )
+
+
+def test_how_a_run_is_computed_is_part_of_it():
+    recipe = Recipe.model_validate(small_study("phantom")["base"])
+    ways = [REFERENCE, replace(REFERENCE, path="native"), replace(REFERENCE, precision="bf16"),
+            replace(REFERENCE, device="cuda")]  # fmt: skip
+    assert len({hash_of(identity_of(recipe, "unit", 3, "abc", way)) for way in ways}) == 4
+
+
+def test_auto_is_the_run_that_it_comes_to():
+    base = small_study("phantom")["base"]
+    plain, auto = (Recipe.model_validate({**base, **extra}) for extra in ({}, {"precision": "auto"}))
+    assert identity_of(plain, "unit", 3, "abc", REFERENCE) == identity_of(auto, "unit", 3, "abc", REFERENCE)
 
 
 GOLDEN_HASH = "e3a541fb604c2abc993ac3383116bc3cef5d326f9423c83977a679b78cb1bd14"

@@ -8,7 +8,7 @@ from doubleread.nouns import Compute
 from doubleread.recipe import Recipe
 
 PROCESS = 80 * 2**20
-"""Bytes that a worker has for itself beside what it trains: pages of the server that it writes to. Measured: 20 to 60."""
+"""Bytes of a worker beside what it trains: the server's pages that it writes to. Measured: 20 to 60 MiB."""
 PASSED = 128
 """Cases at once in an evaluation, about."""
 
