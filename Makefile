@@ -1,7 +1,7 @@
 # make demo    install, then reproduce both reports on the built-in phantom
 # make test    install, then run the tests
 # make check   format, lint, types, layers
-# make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor; QUICK=1 for a look
+# make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make docs    build the documentation into site/
 

@@ -14,6 +14,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +33,7 @@ from workloads import CORES, product
 
 from doubleread.training import native
 from doubleread.training.precision import keep_gain
+from doubleread.worker.environment import processor
 
 GOALS = {
     ("fp32", 256, 32): 4.5, ("bf16", 256, 32): 8.0, ("fp32", 256, 8): 4.5, ("fp32", 256, 128): 2.5,
@@ -59,6 +61,11 @@ class Bench:
         together = [self._each.submit(call, *arguments) for _ in range(CORES)]
         return statistics.mean(future.result() for future in together) / CORES
 
+    def close(self) -> None:
+        """End the processes."""
+        self._one.shutdown()
+        self._each.shutdown()
+
     def epochs(self, size: int) -> int:
         """Return how many epochs a measurement has; small ones need more to be told from noise."""
         few = {256: 3, 64: 8, 28: 12}[size]
@@ -75,7 +82,7 @@ def training(bench: Bench, size: int, batch: int) -> Measured:
     for _ in range(bench.turns):
         found.setdefault("notebook", []).append(bench.alone(notebook, size, batch, epochs))
         for path, precision in [*paths, ("tiles", "fp32"), ("tiles", "bf16"), ("reference", "fp32")]:
-            if bench.quick and path == "tiles":
+            if bench.quick and path == "tiles" and ("native", precision) in paths:
                 continue
             found.setdefault(f"{path} {precision}", []).append(
                 bench.on_every_core(product, size, batch, epochs, path, precision)
@@ -113,10 +120,8 @@ def ratio(found: Measured, peer: str, mine: str) -> tuple[float, float, float]:
 
 def machine() -> dict[str, Any]:
     """Return what the numbers depend on."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.is_file() else []
     return {
-        "processor": names[0].partition(":")[2].strip() if names else platform.processor(),
+        "processor": processor(),
         "cores": CORES,
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
@@ -127,9 +132,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def mine_of(found: Measured, precision: str) -> str:
-    """Return the contestant that a study would use at a precision."""
-    return next(name for name in (f"native {precision}", f"tiles {precision}") if name in found)
+def mine_of(found: Measured, precision: str) -> str | None:
+    """Return the contestant that a study would use at a precision, or None where there is none."""
+    return next((name for name in (f"native {precision}", f"tiles {precision}") if name in found), None)
 
 
 def verdict(value: float, goal: float, *, less: bool = False) -> str:
@@ -149,17 +154,12 @@ def table_of_training(results: dict[str, Any]) -> list[str]:
         for name, seconds in found.items():
             median, low, high = ratio(found, "notebook", name)
             precision = name.split()[-1]
-            goal = GOALS.get((precision, size, batch)) if name == mine_of_or_none(found, precision) else None
+            goal = GOALS.get((precision, size, batch)) if name == mine_of(found, precision) else None
             lines.append(
                 f"| {size} × {size} | {batch} | {name} | {statistics.median(seconds):.4f} | {median:.2f}"
                 f" ({low:.2f}–{high:.2f}) | {verdict(median, goal) if goal else ''} |"
             )
     return lines
-
-
-def mine_of_or_none(found: Measured, precision: str) -> str | None:
-    """Return `mine_of`, or None for a precision that is none."""
-    return mine_of(found, precision) if precision in ("fp32", "bf16") else None
 
 
 def table_of_floors(results: dict[str, Any]) -> list[str]:
@@ -172,6 +172,8 @@ def table_of_floors(results: dict[str, Any]) -> list[str]:
         size, batch = map(int, key.split("x"))
         for rate_name, rate in results["floor"]["rates"].items():
             name = mine_of(found, rate_name.split(",")[0])
+            if name is None:
+                continue
             seconds = statistics.median(found[name])
             floor = floor_of(size, batch, rate, results["floor"]["bandwidth"])
             goal = verdict(seconds / floor, 1.4, less=True) if (rate_name, size, batch) == ("fp32", 256, 32) else ""
@@ -212,6 +214,11 @@ def table_of_the_rest(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+def told(what: str) -> None:
+    """Say on standard error what is being measured."""
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
 def run(quick: bool, folder: Path | None) -> dict[str, Any]:
     """Measure everything and return it."""
     bench = Bench(quick)
@@ -220,10 +227,15 @@ def run(quick: bool, folder: Path | None) -> dict[str, Any]:
         "rates": bench.alone(gemm_rates, 3 if quick else 9),
         "bandwidth": bench.alone(bandwidth, 3 if quick else 9),
     }
-    results["training"] = {f"{size}x{batch}": training(bench, size, batch) for size, batch in WORKLOADS}
+    results["training"] = {}
+    for size, batch in WORKLOADS:
+        told(f"training on {size} × {size}, batch {batch}")
+        results["training"][f"{size}x{batch}"] = training(bench, size, batch)
+    told("any module")
     results["any_module"] = any_module(bench)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
+        told("reading")
         films = folder_of_films(scratch / "films", 200 if quick else 1500)
         sources = {"of the size of films": films, **({"of the folder": folder} if folder else {})}
         results["reading"] = {
@@ -233,7 +245,9 @@ def run(quick: bool, folder: Path | None) -> dict[str, Any]:
             }
             for name, source in sources.items()
         }
+        told("many short runs")
         results["overhead"] = overhead(scratch / "study", 20 if quick else 1000)
+    bench.close()
     paths = ["native", "tiles", "reference"] if native.is_available() else ["tiles", "reference"]
     results["memory"] = {path: worker_memory(256, 32, path) for path in paths}
     return results
@@ -268,7 +282,7 @@ def keep_gains(results: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure, print, and write the results where asked."""
+    """Measure, print, and write the results under `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one turn, fewer epochs, images and runs: under 3 minutes")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="real JPEGs in class folders, to be read")

@@ -20,16 +20,17 @@ import torch
 from torch import nn
 from workloads import TRAIN, VALIDATION, images, perceptron, recipe_of, run_data
 
-from doubleread.nouns import RunData
 from doubleread.recipe import Recipe
+from doubleread.runner.units import room_on_device, stack_size
 from doubleread.study import load_study
-from doubleread.training.stacked import Job, bytes_of, stack_key, train_together
+from doubleread.training.precision import settle_arithmetic
+from doubleread.training.records import RunSpec
+from doubleread.training.stacked import stack_key, train_together
 
 BATCH, EPOCHS, TURNS, SEEDS = 32, 3, 3, 10
 STACKS = {28: 256, 256: 64}
 GOALS = {28: 15.0, 256: 8.0}
 REPORT_SECONDS = 60.0
-SHARE = 0.6
 
 
 def eager_epoch(size: int) -> float:
@@ -57,9 +58,9 @@ def eager_epoch(size: int) -> float:
 def stacked_epoch(size: int, runs: int) -> float:
     """Return the seconds an epoch of one run in a stack of `runs`: the stack's over their number."""
     recipe, data = recipe_of(BATCH, EPOCHS + 1), run_data(size)
-    jobs = [Job(recipe=recipe, seed=seed, intensity="unit", data=data) for seed in range(runs)]
+    specs = [RunSpec(recipe=recipe, seed=seed, intensity="unit", data=data) for seed in range(runs)]
     seconds: list[float] = []
-    train_together(jobs, "cuda", on_epoch=lambda job, epoch: seconds.append(epoch.seconds) if job == 0 else None)
+    train_together(specs, "cuda", on_epoch=lambda run, epoch: seconds.append(epoch.seconds) if run == 0 else None)
     return statistics.median(seconds[1:])
 
 
@@ -74,27 +75,24 @@ def both_reports() -> dict[str, float]:
         groups.setdefault(stack_key(recipe), []).append(recipe)
     began = time.perf_counter()
     for group in groups.values():
-        jobs = [Job(recipe=recipe, seed=seed, intensity="unit", data=data) for recipe in group for seed in range(SEEDS)]
-        most = _how_many(group[0], data)
-        for start in range(0, len(jobs), most):
-            train_together(jobs[start : start + most], "cuda")
+        specs = [
+            RunSpec(recipe=recipe, seed=seed, intensity="unit", data=data) for recipe in group for seed in range(SEEDS)
+        ]
+        most = stack_size(group[0], data.images, room_on_device())
+        for start in range(0, len(specs), most):
+            train_together(specs[start : start + most], "cuda")
     torch.cuda.synchronize()
     return {"runs": len(recipes) * SEEDS, "stacks": len(groups), "seconds": time.perf_counter() - began}
 
 
-def _how_many(recipe: Recipe, data: RunData) -> int:
-    free, _ = torch.cuda.mem_get_info()
-    return max(1, int(SHARE * free - data.images.nbytes) // bytes_of(recipe, data.images[0].size))
-
-
 def main() -> None:
-    """Measure and print, and write the results where asked."""
+    """Measure, print, and write the results under `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench"), metavar="FOLDER", help="where the results go")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("gpu.py: PyTorch finds no CUDA device here; nothing was measured")
-    torch.backends.cuda.matmul.allow_tf32 = False
+    settle_arithmetic()
     results: dict[str, object] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     print(f"{results['device']}, torch {torch.__version__}, batch {BATCH}, {TURNS} turns\n")
     print("| images | stack | eager, s an epoch | stacked, s an epoch of one run | ratio | goal |")

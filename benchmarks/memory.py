@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 
 import torch
@@ -10,16 +9,17 @@ from workloads import recipe_of, run_data
 
 from doubleread.engines import LocalExecutor
 from doubleread.nouns import Compute
+from doubleread.runner.workers import preload_for
 from doubleread.training import train
-from doubleread.training.memory import bytes_of_run
+from doubleread.training.memory import worker_bytes
+from doubleread.training.result import peak_bytes
 
 
 def worker_memory(size: int, batch: int, path: str) -> dict[str, float]:
     """Return MiB of a worker: private (its own), planned (what the number of workers is worked out with)."""
-    preload = ["doubleread.worker.server"] + (["torch._dynamo"] if path == "reference" else [])
-    with LocalExecutor(1, preload) as executor:
+    with LocalExecutor(1, preload_for([path])) as executor:
         private = executor.submit(_private_after_training, size, batch, path).result()
-    planned = bytes_of_run(recipe_of(batch, 1), Compute(device="cpu", precision="fp32", path=path), size * size)
+    planned = worker_bytes(recipe_of(batch, 1), Compute(device="cpu", precision="fp32", path=path), size * size)
     return {"private": private / 2**20, "planned": planned / 2**20}
 
 
@@ -41,6 +41,6 @@ def _private_after_training(size: int, batch: int, path: str) -> int:
 def _private() -> int:
     rollup = Path("/proc/self/smaps_rollup")
     if not rollup.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return peak_bytes()
     lines = [line.split() for line in rollup.read_text().splitlines()]
     return sum(int(line[1]) * 1024 for line in lines if line[0] in ("Private_Clean:", "Private_Dirty:"))

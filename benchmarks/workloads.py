@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,12 +12,13 @@ from torch import nn
 
 from doubleread.models import BUILDERS
 from doubleread.nouns import Compute, RunData
+from doubleread.processes import usable_cores
 from doubleread.recipe import Recipe
 from doubleread.training import train
 
 TRAIN, VALIDATION, TEST = 1600, 400, 100
 HIDDEN = (64, 64)
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 
 
 def images(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,7 +41,10 @@ class Item:
 
 
 class Source(Protocol):
-    """Images somewhere. Listing is cheap; reading may be called from several threads at once."""
+    """Images somewhere. Listing is cheap; reading may be called from several threads at once.
+
+    A source whose images take work can be pickled, so that processes may read it too.
+    """
 
     @property
     def kind(self) -> str:

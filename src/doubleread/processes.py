@@ -1,10 +1,16 @@
-"""Starting processes that begin with what they are given, and with nothing of the user's program."""
+"""What processes have to do with each other: how many cores there are for them, and what they begin with."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, at least one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from doubleread.engines import WorkerDied
 from doubleread.nouns import REFERENCE, Compute, State
 from doubleread.runner import Silent, drive, prepare_study
 from doubleread.runner.units import MOST_STACKED, units_of
 from doubleread.store import open_store, read_logits
 from doubleread.study import parse_study, plan_runs
 from doubleread.study.plan import data_key
+from doubleread.worker import task
 
 STACKED = Compute(device="cpu", precision="fp32", path="stacked")
 PLENTY = 2**40
@@ -30,9 +32,9 @@ class Here(Executor):
         return future
 
 
-def go(raw, root, compute, room=PLENTY):
+def go(raw, root, compute, room=PLENTY, executor=None):
     study = parse_study(raw, place="s")
-    executor = Here()
+    executor = executor or Here()
     with open_store(root, write=True) as store:
         ready = prepare_study(study, store.data_folder, Silent(), device="cpu")
         (data_hash,) = ready.sets
@@ -54,10 +56,10 @@ def test_a_stacked_study_has_the_numbers_of_runs_alone(study_dict, tmp_path):
     assert sorted(sizes) == [2, 2, 4]
     _, alone, rows_alone, _ = go(study_dict, tmp_path / "alone", REFERENCE)
     for key in plan.run_of:
-        mine = read_logits(tmp_path / "stacked", plan.run_of[key])
-        his = read_logits(tmp_path / "alone", alone.run_of[key])
-        assert mine.test == pytest.approx(his.test, rel=1e-3, abs=1e-4)
-        assert np.array_equal(mine.test_rows, his.test_rows)
+        together = read_logits(tmp_path / "stacked", plan.run_of[key])
+        by_itself = read_logits(tmp_path / "alone", alone.run_of[key])
+        assert together.test == pytest.approx(by_itself.test, rel=1e-3, abs=1e-4)
+        assert np.array_equal(together.test_rows, by_itself.test_rows)
         assert rows[key]["run_id"] != rows_alone[key]["run_id"]
         assert rows[key]["state"] == State.DONE
 
@@ -79,6 +81,41 @@ def test_an_exception_fails_every_run_of_a_stack_with_its_reason(study_dict, tmp
     counts, _, rows, _ = go({**study_dict, "seeds": 1}, tmp_path, STACKED)
     assert counts.failed == counts.planned == 4
     assert {row["reason"] for row in rows.values()} == {"MemoryError: no room"}
+
+
+def test_what_a_stack_has_written_is_kept_when_its_process_is_gone(study_dict, tmp_path):
+    class Dies(Here):
+        """The process writes its first run and is gone."""
+
+        def submit(self, fn, /, tasks):
+            future = Future()
+            fn(tasks[:1])
+            future.set_exception(WorkerDied("the process was ended by SIGKILL, perhaps out of memory"))
+            return future
+
+    counts, _, rows, _ = go({**study_dict, "seeds": 1}, tmp_path, STACKED, executor=Dies())
+    # one shape has two runs, the others have one each
+    assert (counts.done, counts.failed) == (3, 1)
+    (failed,) = {row["reason"] for row in rows.values() if row["state"] == "failed"}
+    assert failed == "the process was ended by SIGKILL, perhaps out of memory"
+
+
+def test_a_run_that_cannot_be_written_harms_no_other_of_its_stack(study_dict, tmp_path, monkeypatch):
+    write, calls = task.write_attempt, []
+
+    def full(folder, record, logits, weights):
+        calls.append(folder)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        write(folder, record, logits, weights)
+
+    monkeypatch.setattr(task, "write_attempt", full)
+    study_dict["experiments"] = {"loss": {"factors": {"loss": ["bce", "ce"]}}}
+    counts, _, rows, _ = go({**study_dict, "seeds": 1}, tmp_path, STACKED)
+    assert (counts.done, counts.failed) == (1, 1)
+    assert [row["reason"] for row in rows.values() if row["state"] == "failed"] == [
+        "OSError: [Errno 28] No space left on device"
+    ]
 
 
 def test_stacks_are_as_large_as_their_room(study_dict, tmp_path):

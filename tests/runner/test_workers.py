@@ -1,16 +1,16 @@
 """As many workers as cores, fewer where the memory would not do, with a line that says so."""
 
 import json
-import os
 
 import pytest
 
 from doubleread.nouns import REFERENCE, Compute
-from doubleread.runner import Silent, default_workers, prepare_study, session, train_study
+from doubleread.processes import usable_cores
+from doubleread.runner import Silent, default_workers, prepare_study, train_study, workers
 from doubleread.runner.workers import affordable, available_bytes
 from doubleread.store import open_store, run_folder
 from doubleread.study import parse_study
-from doubleread.training.memory import bytes_of_run
+from doubleread.training.memory import worker_bytes
 from tests.training.conftest import recipe
 
 MIB = 2**20
@@ -26,19 +26,19 @@ class Heard(Silent):
 
 def prepared(raw, root):
     with open_store(root, write=True) as store:
-        return prepare_study(parse_study(raw, place="s"), store.data_folder, Silent())
+        return prepare_study(parse_study(raw, place="s"), store.data_folder, Silent(), device="cpu")
 
 
 def test_one_worker_for_each_core(study_dict, tmp_path):
     plan = prepared(study_dict, tmp_path).plan
-    assert default_workers(plan) == len(os.sched_getaffinity(0))
-    study_dict["base"]["threads"] = len(os.sched_getaffinity(0))
+    assert default_workers(plan) == usable_cores() >= 1
+    study_dict["base"]["threads"] = usable_cores()
     assert default_workers(prepared(study_dict, tmp_path).plan) == 1
 
 
 def test_fewer_workers_where_the_memory_would_not_do(study_dict, tmp_path):
     ready = prepared(study_dict, tmp_path)
-    each = max(bytes_of_run(run.recipe, run.compute, 64) for run in ready.plan.runs)
+    each = max(worker_bytes(run.recipe, run.compute, 64) for run in ready.plan.runs)
     assert affordable(4, ready.plan, ready.sets, 100 * each) == (4, None)
     assert affordable(4, ready.plan, ready.sets, None) == (4, None)
     number, remark = affordable(4, ready.plan, ready.sets, int(2.5 * each))
@@ -53,13 +53,25 @@ def test_fewer_workers_where_the_memory_would_not_do(study_dict, tmp_path):
 
 
 def test_the_study_says_so_and_trains_all_the_same(study_dict, tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "available_bytes", lambda: 100 * MIB)
+    monkeypatch.setattr(workers, "available_bytes", lambda: 100 * MIB)
     heard = Heard()
     with open_store(tmp_path, write=True) as store:
-        ready = prepare_study(parse_study({**study_dict, "seeds": 1}, place="s"), store.data_folder, heard)
+        ready = prepare_study(
+            parse_study({**study_dict, "seeds": 1}, place="s"), store.data_folder, heard, device="cpu"
+        )
         counts = train_study(ready, store, workers=3, show=heard)
     assert counts.done == counts.planned
     assert [line for line in heard.remarks if line.startswith("1 run at once instead of 3")]
+
+
+def test_a_machine_without_the_compiled_routine_says_so(study_dict, tmp_path, monkeypatch):
+    monkeypatch.setattr("doubleread.training.native.why_not", lambda: "no C compiler (cc)")
+    monkeypatch.setattr(workers, "why_not", lambda: "no C compiler (cc)")
+    ready = prepared(study_dict, tmp_path)
+    number, remarks = workers.workers_for(ready.plan, ready.sets, 2)
+    assert remarks == ["without the compiled routine training takes longer: no C compiler (cc)"]
+    assert number == 2
+    assert {run.compute.path for run in ready.plan.runs} == {"tiles"}
 
 
 def test_the_system_tells_how_much_there_is():
@@ -69,17 +81,19 @@ def test_the_system_tells_how_much_there_is():
 
 def test_memory_grows_with_what_takes_it():
     native = Compute(device="cpu", precision="fp32", path="native")
-    small, large = (bytes_of_run(recipe(), native, pixels) for pixels in (784, 65536))
+    small, large = (worker_bytes(recipe(), native, pixels) for pixels in (784, 65536))
     assert small < large
     wide = recipe(model={"name": "mlp", "hidden": [64, 64]})
     # weights, two moments and copies at the end of 65,536 x 64 weights, and a process
-    assert 7 * 16 * MIB < bytes_of_run(wide, native, 65536) < 1024 * MIB
-    assert bytes_of_run(wide, REFERENCE, 65536) > bytes_of_run(wide, native, 65536)
+    assert 7 * 16 * MIB < worker_bytes(wide, native, 65536) < 1024 * MIB
+    assert worker_bytes(wide, REFERENCE, 65536) > worker_bytes(wide, native, 65536)
 
 
 def test_a_record_says_how_the_run_was_computed(study_dict, tmp_path):
     with open_store(tmp_path, write=True) as store:
-        ready = prepare_study(parse_study({**study_dict, "seeds": 1}, place="s"), store.data_folder, Silent())
+        ready = prepare_study(
+            parse_study({**study_dict, "seeds": 1}, place="s"), store.data_folder, Silent(), device="cpu"
+        )
         train_study(ready, store, workers=2, show=Silent())
     for run in ready.plan.runs:
         record = json.loads((run_folder(tmp_path, run.run_id) / "run.json").read_text())
@@ -95,8 +109,8 @@ def test_a_device_that_is_not_there(study_dict, tmp_path, device, monkeypatch):
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     expected = {
-        "tpu": "--device: got tpu; expected auto, cpu or cuda",
-        "cuda": "--device cuda: PyTorch finds no CUDA device; leave out --device, or install its drivers",
+        "tpu": "--device: got tpu; expected auto, cpu or cuda; leave it out for auto",
+        "cuda": "--device cuda: PyTorch finds no CUDA device; leave out --device, or install the CUDA driver",
     }[device]
     with pytest.raises(UserError) as error:
         prepare_study(parse_study(study_dict, place="s"), tmp_path, Silent(), device=device)

@@ -1,5 +1,7 @@
 """A small set of images, and recipes of a small perceptron on it."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -41,9 +43,7 @@ def on(path: str, precision: str = "fp32") -> Compute:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_where_it_must_be():
-    """In continuous integration a missing compiler is a failure, not a path less."""
-    import os
-
+    """In continuous integration a missing compiler is a failure, not one path fewer."""
     if os.environ.get("CI") == "true":
         native.native()
 

@@ -1,5 +1,7 @@
 """The reference loop: the same seed gives the same numbers, another seed others, and they are PyTorch's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from doubleread.models import MultilayerPerceptron
 from doubleread.nouns import REFERENCE, RunData
 from doubleread.seeds import data_order
 from doubleread.store import hash_weights
-from doubleread.training import Diverged, measure, train
+from doubleread.training import Diverged, compute_of, measure, train
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import initialise
 from tests.training.conftest import recipe
@@ -165,7 +167,8 @@ def test_golden_trace(data):
 GOLDEN = [0.7120362030135261, 0.7095673826005724, 0.7060863269699944, 0.7044402466879951]
 
 
-def test_measure_costs_nothing_and_keeps_nothing(data):
-    cost = measure(recipe(), "unit", data)
+@pytest.mark.parametrize("compute", [REFERENCE, compute_of(recipe()), replace(REFERENCE, path="stacked")])
+def test_measure_costs_nothing_and_keeps_nothing(data, compute):
+    cost = measure(recipe(), "unit", data, compute)
     assert 0 < cost.step_seconds < 1
     assert cost.weight_bytes == 4 * (64 * 6 + 6 + 6 * 5 + 5 + 5 + 1)

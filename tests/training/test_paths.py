@@ -1,15 +1,23 @@
 """Every path gives the reference loop's numbers, for every loss, optimizer, schedule and batch size."""
 
+import tomllib
+from fnmatch import fnmatch
+
 import numpy as np
 import pytest
 import torch
 
-from doubleread.nouns import REFERENCE
-from doubleread.recipe import Recipe
+from doubleread.nouns import REFERENCE, Compute
+from doubleread.recipe import Adam, Bce, Mlp, Recipe
 from doubleread.store import hash_weights
 from doubleread.training import Diverged, compute_of, native, train
 from doubleread.training import paths as paths_module
-from doubleread.training.stacked import Job, stack_key, train_together
+from doubleread.training.precision import keep_gain
+from doubleread.training.records import RunSpec
+from doubleread.training.schedules import Rate
+from doubleread.training.stacked import stack_key, train_together
+from doubleread.training.updates import FusedUpdate, overload_for
+from tests.conftest import ROOT
 from tests.training.conftest import on, paths, recipe, run_data
 
 SCHEDULES = {
@@ -105,9 +113,9 @@ def test_the_same_bits_every_time(data, path):
 def test_bf16_rounds_but_learns_the_same(path):
     data = run_data(16)
     plan = recipe(optimizer={"name": "adam", "lr": 1e-3}, epochs=12)
-    full = train(plan, 3, "unit", data, compute=on(path))
     if path == "native" and not native.native().has_bf16:
         pytest.skip("the processor does not multiply bfloat16")
+    full = train(plan, 3, "unit", data, compute=on(path))
     half = train(plan, 3, "unit", data, compute=on(path, "bf16"))
     assert losses(half) != losses(full)
     assert losses(half) == pytest.approx(losses(full), rel=0.03)
@@ -127,37 +135,66 @@ def test_a_perceptron_takes_the_fastest_path_there_is():
     assert compute_of(recipe()) == on(paths()[-1])
     assert compute_of(recipe(threads=2)) == on("tiles")
     assert compute_of(recipe(precision="bf16")).precision == "bf16"
+    assert compute_of(recipe(), "cuda") == Compute(device="cuda", precision="fp32", path="stacked")
 
 
-def test_without_a_compiler_pytorch_does_the_work(monkeypatch, tmp_path):
-    monkeypatch.setenv("CC", "no-such-compiler")
+@pytest.fixture
+def another_compiler(monkeypatch, tmp_path):
+    """Lets a test choose the compiler, with an empty cache; skips where the processor is the reason."""
+    if native.why_not() is not None:
+        pytest.skip(f"no compiled routine on this machine: {native.why_not()}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def choose(command):
+        monkeypatch.setenv("CC", str(command))
+        for kept in (native.native, native.why_not):
+            kept.cache_clear()
+
+    yield choose
+    for kept in (native.native, native.why_not):
+        kept.cache_clear()
+
+
+def test_without_a_compiler_pytorch_does_the_work(another_compiler):
+    another_compiler("no-such-compiler")
+    assert native.why_not() == "no C compiler (no-such-compiler)"
+    assert compute_of(recipe()) == on("tiles")
+
+
+def test_a_compiler_that_fails_is_a_reason_and_is_asked_once(another_compiler, tmp_path):
+    script, asked = tmp_path / "cc", tmp_path / "asked"
+    script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "a compiler 1.0" && exit\n'
+                      f'echo x >> {asked}\necho "first" >&2\necho "error: no vectors" >&2\nexit 1\n')  # fmt: skip
+    script.chmod(0o755)
+    another_compiler(script)
+    assert native.why_not() == "the C compiler failed (error: no vectors)"
+    assert compute_of(recipe()) == compute_of(recipe(batch_size=4)) == on("tiles")
+    assert asked.read_text() == "x\n"
+    assert list(tmp_path.glob("doubleread/kernels/*")) == []
+
+
+def test_what_is_compiled_is_kept(another_compiler, tmp_path):
+    another_compiler("cc")
+    assert native.is_available()
+    (library,) = (tmp_path / "doubleread" / "kernels").iterdir()
+    written = library.stat().st_mtime_ns
     native.native.cache_clear()
-    try:
-        with pytest.raises(native.Unavailable) as error:
-            native.native()
-        assert str(error.value) == "no C compiler (no-such-compiler)"
-        assert compute_of(recipe()) == on("tiles")
-    finally:
-        native.native.cache_clear()
+    native.native()
+    assert library.stat().st_mtime_ns == written
 
 
-def test_a_compiler_that_fails_is_a_reason(monkeypatch, tmp_path):
-    if not native.is_available():
-        pytest.skip("no compiled routine on this machine")
-    monkeypatch.setenv("CC", "false")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    native.native.cache_clear()
-    try:
-        with pytest.raises(native.Unavailable, match="the compiled routine cannot be made"):
-            native.native()
-    finally:
-        native.native.cache_clear()
+def test_every_source_of_the_routine_is_in_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["doubleread"]
+    for name in native.SOURCES:
+        assert any(fnmatch(f"training/kernels/{name}", pattern) for pattern in patterns), name
 
 
-def test_what_the_closed_form_does_not_know_goes_to_the_reference_loop(monkeypatch):
-    monkeypatch.setattr(paths_module, "KNOWN", paths_module.KNOWN - {"schedule"})
-    assert compute_of(recipe(schedule="cosine")) == REFERENCE
+@pytest.mark.parametrize("part", [Recipe, Mlp, Bce, Adam])
+def test_what_the_closed_form_does_not_know_goes_to_the_reference_loop(monkeypatch, part):
+    plan = recipe(schedule="cosine", model={"name": "mlp", "hidden": [6], "dropout": 0.1})
+    assert compute_of(plan).path != "reference"
+    monkeypatch.setitem(paths_module.KNOWN, part, paths_module.KNOWN[part] - {"batch_size", "hidden", "name", "lr"})
+    assert compute_of(plan) == REFERENCE
 
 
 def test_auto_is_fp32_until_the_benchmark_has_shown_a_gain(monkeypatch, tmp_path):
@@ -165,8 +202,6 @@ def test_auto_is_fp32_until_the_benchmark_has_shown_a_gain(monkeypatch, tmp_path
     plan = recipe(precision="auto")
     path = compute_of(plan).path
     assert compute_of(plan).precision == "fp32"
-    from doubleread.training.precision import keep_gain
-
     try:
         keep_gain(path, 1.05)
     except native.Unavailable:
@@ -187,8 +222,8 @@ STACK = [
 ]
 
 
-def stacked(jobs, data, **options):
-    return train_together([Job(recipe=r, seed=s, intensity=i, data=data) for r, s, i in jobs], "cpu", **options)
+def stacked(runs, data, **options):
+    return train_together([RunSpec(recipe=r, seed=s, intensity=i, data=data) for r, s, i in runs], "cpu", **options)
 
 
 def test_a_stack_gives_each_run_what_it_gets_alone(data):
@@ -198,8 +233,7 @@ def test_a_stack_gives_each_run_what_it_gets_alone(data):
         alike(found, train(plan, seed, intensity, data, compute=REFERENCE))
 
 
-@pytest.mark.parametrize("name", ["dropout", "no-hidden", "batch-7", "optimizer-sgd", "optimizer-nesterov",
-                                  "optimizer-adamw", "sgd-onecycle"])  # fmt: skip
+@pytest.mark.parametrize("name", VARIANTS)
 def test_stacks_of_other_shapes(data, name):
     plan = recipe(**VARIANTS[name])
     together = stacked([(plan, seed, "unit") for seed in (0, 5)], data)
@@ -212,7 +246,7 @@ def test_a_run_that_diverges_in_a_stack_harms_no_other(data):
     epochs = {0: 0, 1: 0}
     together = stacked(
         [(broken, 0, "raw"), (recipe(), 0, "unit")], data,
-        on_epoch=lambda job, _: epochs.__setitem__(job, epochs[job] + 1),
+        on_epoch=lambda run, _: epochs.__setitem__(run, epochs[run] + 1),
     )  # fmt: skip
     with pytest.raises(Diverged) as alone:
         train(broken, 0, "raw", data, compute=REFERENCE)
@@ -226,6 +260,28 @@ def test_bf16_in_a_stack_learns_the_same(data):
     full, half = (stacked([(recipe(), 0, "unit")], data, bf16=bf16)[0] for bf16 in (False, True))
     assert losses(half) != losses(full)
     assert losses(half) == pytest.approx(losses(full), rel=0.05)
+
+
+def test_a_rate_in_a_tensor_is_taken_as_it_is():
+    # left to itself, PyTorch would take the number out of the tensor, which a graph being captured does not allow
+    for packet in (torch.ops.aten._fused_adam_, torch.ops.aten._fused_adamw_, torch.ops.aten._fused_sgd_):
+        assert overload_for(packet, torch.tensor(0.1)) is packet.tensor_lr
+        assert overload_for(packet, 0.1) is overload_for(packet, None) is packet.default
+
+
+def test_steps_that_are_forgotten_leave_no_trace():
+    spec = recipe(optimizer=OPTIMIZERS["adamw"]).optimizer
+    weights, gradients = [torch.ones(4), torch.ones(4)], [torch.ones(4), torch.ones(4)]
+    fresh, used = (FusedUpdate(spec, [w], [g]) for w, g in zip(weights, gradients, strict=True))
+    used.apply(Rate(0.1))
+    used.reset()
+    weights[1].fill_(1)
+    for update in (fresh, used):
+        update.apply(Rate(0.01))
+        update.apply(Rate(0.01))
+    assert torch.equal(weights[0], weights[1])
+    used.apply(Rate(0.01), stop=torch.ones(()))
+    assert torch.equal(weights[0], weights[1])
 
 
 def test_a_stack_needs_one_shape():

@@ -34,10 +34,16 @@ SeedsOption = Annotated[
     int | None, typer.Option("--seeds", metavar="N", min=1, help="Train and report seeds 0 to N-1.")
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", metavar="N", min=1, help="Runs at once; one for each core by default.")
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", min=1, help="Runs at once; by default as many as cores. Fewer where memory is short."
+    ),
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where runs are trained; CUDA where there is one.")
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda", help="Where runs are trained; auto is CUDA where PyTorch finds it."
+    ),
 ]
 AssumptionsOption = Annotated[
     bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")

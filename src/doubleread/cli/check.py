@@ -21,7 +21,7 @@ from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.report.sentences import amount
 from doubleread.report.words import recipe_text
-from doubleread.runner import Prepared, Progress, default_workers, in_words, prepare_study
+from doubleread.runner import Prepared, Progress, in_words, prepare_study, workers_for
 from doubleread.stats import FEWEST_SEEDS
 from doubleread.store import DATABASE, open_store
 from doubleread.study import Arm, PlannedRun, Study, variants_of
@@ -43,7 +43,7 @@ def check_command(
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
         prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device)
-        plan = _plan(study, prepared, _stored(store, prepared), workers or default_workers(prepared.plan))
+        plan = _plan(study, prepared, _stored(store, prepared), workers_for(prepared.plan, prepared.sets, workers)[0])
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
         print_json({**plan, "claims": [_claim(claim) for claim in claims]})

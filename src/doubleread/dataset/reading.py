@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,7 +17,7 @@ import numpy as np
 from doubleread.errors import UnreadableImage, WorkFailed
 from doubleread.images import resize_grey
 from doubleread.nouns import Source
-from doubleread.processes import main_module_hidden
+from doubleread.processes import main_module_hidden, usable_cores
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -26,8 +25,8 @@ Progress = Callable[[str, int, int], None]
 SLOW_KINDS = frozenset({"folder", "phantom"})
 """Kinds of source that work for each image; the others copy it from an array that lies there, which threads can do."""
 WORTH_PROCESSES = 500
-"""Images that take longer than starting processes does. Threads gain little: each image is many short calls that take
-turns in Python."""
+"""From this many images on, processes repay their start; threads gain little, because each image is many short calls
+that take turns in Python."""
 CHUNK = 32
 
 T = TypeVar("T")
@@ -119,8 +118,9 @@ def _visit(index: int) -> Seen:
 
 
 def _in_processes(source: Source, target: Target | None, indices: Sequence[int], progress: Progress) -> Iterator[Seen]:
+    # for the whole reading: the pool starts its processes when it needs them
     with main_module_hidden():
-        pool = ProcessPoolExecutor(_cores(), get_context("spawn"), initializer=_begin, initargs=(source, target))
+        pool = ProcessPoolExecutor(usable_cores(), get_context("spawn"), initializer=_begin, initargs=(source, target))
         try:
             yield from _in_order(pool, _visit, indices, "reading images", progress)
         except BrokenProcessPool as error:
@@ -131,14 +131,14 @@ def _in_processes(source: Source, target: Target | None, indices: Sequence[int],
 
 
 def _in_threads(work: Callable[[int], T], indices: Sequence[int], what: str, progress: Progress) -> Iterator[T]:
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         yield from _in_order(pool, work, indices, what, progress)
 
 
 def _in_order(
     pool: Executor, work: Callable[[int], T], indices: Sequence[int], what: str, progress: Progress
 ) -> Iterator[T]:
-    """Yield the results in order."""
+    """Yield the results in the order of `indices`; tell `progress` after each chunk."""
     chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
     done = 0
     for found in pool.map(partial(_chunk, work), chunks):
@@ -156,7 +156,3 @@ def _guarded(work: Callable[[int], T], index: int) -> T | UnreadableImage:
         return work(index)
     except UnreadableImage as reason:
         return reason
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

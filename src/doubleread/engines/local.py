@@ -30,15 +30,17 @@ class LocalExecutor(Executor):
 
     `preload` names the modules that the server imports once, before it forks. A call's function and arguments must
     be importable by name in a fresh process. `workers` is how many run at once; one process more is started ahead and
-    waits for its turn, so that a core does not wait while a process is made.
+    waits for its turn, so that a core does not wait while a process is made. With `hold`, a turn lasts until the
+    process is gone, for what it holds that the next one needs: a device's memory.
     """
 
     AHEAD = 1
 
-    def __init__(self, workers: int, preload: Sequence[str]) -> None:
+    def __init__(self, workers: int, preload: Sequence[str], *, hold: bool = False) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self.workers = workers
+        self._hold = hold
         self._turns = threading.Semaphore(workers)
         self._slots = ThreadPoolExecutor(self.capacity, thread_name_prefix="run")
         self._guard = threading.Lock()
@@ -76,18 +78,21 @@ class LocalExecutor(Executor):
             try:
                 with main_module_hidden():
                     process.start()
-            except OSError as error:
+            except (OSError, EOFError) as error:
+                # EOFError: the server itself could not fork, and is gone
                 ours.close()
                 theirs.close()
-                raise WorkerDied(f"no process could be started ({error.strerror})") from error
+                why = getattr(error, "strerror", None) or "the server that starts them is gone"
+                raise WorkerDied(f"no process could be started ({why})") from error
             self._alive.add(process)
         theirs.close()
         try:
             with self._turns:
                 answer = _ask(ours, fn, args, kwargs)
-            if answer is None:
-                process.join()
-            # one that has answered has nothing left to do: nobody need wait until the system has taken it apart
+                # one that has answered has nothing left to do, and nobody waits until the system has taken it apart,
+                # unless the next one needs what it holds
+                if answer is None or self._hold:
+                    process.join()
         finally:
             ours.close()
             with self._guard:
@@ -117,16 +122,22 @@ def _answer(pipe: Connection) -> None:
     except EOFError:
         # the driver went away before the turn came
         os._exit(1)
-    try:
-        pipe.send((True, fn(*args, **kwargs)))
     except Exception as error:
-        trace = "".join(traceback.format_exception(error))
-        pipe.send((False, f"{type(error).__name__}: {error}\n{trace}"))
+        pipe.send((False, _told(error)))
+    else:
+        try:
+            pipe.send((True, fn(*args, **kwargs)))
+        except Exception as error:
+            pipe.send((False, _told(error)))
     pipe.close()
     sys.stdout.flush()
     sys.stderr.flush()
     # the answer is given and what had to be written is: taking the interpreter apart would cost 10 ms of every run
     os._exit(0)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
 
 def _how_it_ended(exitcode: int | None) -> str:

@@ -113,6 +113,7 @@ class PhantomSource:
         """The class that each image shows, which label noise does not touch."""
 
     def __reduce__(self) -> tuple[type[PhantomSource], tuple[PhantomSpec]]:
+        # another process plans the images itself
         return PhantomSource, (self.spec,)
 
     def digest(self, index: int) -> str:

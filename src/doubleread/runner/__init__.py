@@ -4,7 +4,7 @@ from doubleread.runner.drive import Counts, drive
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
 from doubleread.runner.session import Prepared, prepare_study, train_study
-from doubleread.runner.workers import default_workers
+from doubleread.runner.workers import default_workers, workers_for
 
 __all__ = [
     "Counts",
@@ -18,4 +18,5 @@ __all__ = [
     "in_words",
     "prepare_study",
     "train_study",
+    "workers_for",
 ]

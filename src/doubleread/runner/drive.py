@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -14,7 +14,7 @@ from doubleread.engines import WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.live import Live
 from doubleread.runner.units import Unit, units_of
-from doubleread.store import Store, read_progress
+from doubleread.store import Store, is_whole, read_progress
 from doubleread.study import Plan, PlannedRun
 from doubleread.worker import Task, execute
 
@@ -103,17 +103,12 @@ class _Driver:
     def go(self, stop: StopRequest) -> None:
         """Keep every slot busy until nothing is missing, or until it is to stop."""
         waiting = iter(self.units)
-        slots = _slots(self.executor)
-        while not stop.asked:
-            while len(self.tasks) < slots and (unit := next(waiting, None)) is not None:
-                self._begin(unit)
-            if not self.tasks:
-                break
+        self._fill(waiting, stop)
+        while self.tasks and not stop.asked:
             finished, _ = wait(self.tasks, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             # first what is next, then what has been: a core does not wait while a result is written down
             done = [(future, self.tasks.pop(future)) for future in finished]
-            while len(self.tasks) < slots and not stop.asked and (unit := next(waiting, None)) is not None:
-                self._begin(unit)
+            self._fill(waiting, stop)
             for future, tasks in done:
                 self._take(future, tasks)
             self.show(self.live())
@@ -125,8 +120,7 @@ class _Driver:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._take(future, tasks)
                 continue
-            for task in tasks:
-                self._set(task.run_id, State.INTERRUPTED, "interrupted by the user")
+            self._give_up(tasks, State.INTERRUPTED, "interrupted by the user")
         self.tasks.clear()
 
     def live(self) -> Live:
@@ -154,6 +148,13 @@ class _Driver:
             interrupted=found.count(State.INTERRUPTED),
         )
 
+    def _fill(self, waiting: Iterator[Unit], stop: StopRequest) -> None:
+        """Hand over as much as the engine can have in hand; the last of it only waits, and counts as running."""
+        while len(self.tasks) < _capacity(self.executor) and not stop.asked:
+            if (unit := next(waiting, None)) is None:
+                return
+            self._begin(unit)
+
     def _begin(self, unit: Unit) -> None:
         tasks = tuple(self._task(run) for run in unit)
         self.tasks[self.executor.submit(execute, tasks)] = tasks
@@ -178,18 +179,25 @@ class _Driver:
         try:
             future.result()
         except WorkerDied as error:
-            for task in tasks:
-                self._set(task.run_id, State.FAILED, str(error).splitlines()[0])
+            self._give_up(tasks, State.FAILED, str(error).splitlines()[0])
             return
         for task in tasks:
             self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+
+    def _give_up(self, tasks: Sequence[Task], state: State, reason: str) -> None:
+        """Set the state of runs whose process is gone; what it had written down of a stack by then is taken over."""
+        for task in tasks:
+            if is_whole(task.folder):
+                self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+            else:
+                self._set(task.run_id, state, reason)
 
     def _set(self, run_id: str, state: State, reason: str) -> None:
         self.states[run_id] = state
         self.store.set_state(run_id, state, reason)
 
 
-def _slots(executor: Executor) -> int:
+def _capacity(executor: Executor) -> int:
     return int(getattr(executor, "capacity", 1))
 
 

@@ -16,15 +16,10 @@ from doubleread.recipe.data import DataSpec
 from doubleread.runner.drive import Counts, drive
 from doubleread.runner.progress import Show
 from doubleread.runner.units import room_on_device
-from doubleread.runner.workers import affordable, available_bytes, default_workers
+from doubleread.runner.workers import preload_for, workers_for
 from doubleread.store import Store
 from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
 from doubleread.training import compute_of, resolve_device
-
-SERVER = "doubleread.worker.server"
-# torch.optim imports torch's compiler at its first step, 1.6 s of every run unless the server has it already; the other
-# paths never do, and a process forked without it is there in half the time
-COMPILER = "torch._dynamo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +73,7 @@ def _check_every_seed(data: PreparedSet, study: Study) -> None:
 
 
 def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: Show) -> Counts:
-    """Train what the store lacks of a planned study, `workers` runs at a time (default: one for each core)."""
+    """Train what the store lacks of a planned study, `workers` runs at a time (default: see `default_workers`)."""
     plan = prepared.plan
     store.recover()
     facts = {key: data.meta for key, data in prepared.sets.items()}
@@ -91,18 +86,18 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
         {claim.id: claim.canonical() for claim in plan.study.claims},
     )
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
-    allowed, remark = affordable(workers or default_workers(plan), plan, prepared.sets, available_bytes())
-    if remark is not None:
+    allowed, remarks = workers_for(plan, prepared.sets, workers)
+    for remark in remarks:
         show.remark(remark)
-    preload = [SERVER, COMPILER] if any(run.compute.path == "reference" for run in plan.runs) else [SERVER]
-    with LocalExecutor(allowed, preload) as executor:
+    on_device = any(run.compute.device == "cuda" for run in plan.runs)
+    with LocalExecutor(allowed, preload_for(run.compute.path for run in plan.runs), hold=on_device) as executor:
         return drive(
             plan,
             prepared.sets,
             store,
             executor,
             keep_weights=plan.study.keep_weights,
-            room=room_on_device(),
+            room=room_on_device() // allowed,
             show=show.study,
         )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 
 from doubleread.dataset import PreparedSet
+from doubleread.recipe import Recipe
 from doubleread.study import PlannedRun
-from doubleread.training.stacked import bytes_of, stack_key
+from doubleread.training.memory import stack_bytes
+from doubleread.training.stacked import stack_key
 
 Unit = tuple[PlannedRun, ...]
 """Runs that one process trains."""
@@ -32,15 +35,16 @@ def units_of(runs: Sequence[PlannedRun], prepared: Mapping[str, PreparedSet], ro
         groups.setdefault(key, []).append(run)
     units: list[Unit] = []
     for group in groups.values():
-        most = 1 if group[0].compute.path != "stacked" else _how_many(group[0], prepared[group[0].data_hash], room)
+        most = 1
+        if group[0].compute.path == "stacked":
+            most = stack_size(group[0].recipe, prepared[group[0].data_hash].images, room)
         units += [tuple(group[start : start + most]) for start in range(0, len(group), most)]
     return units
 
 
-def _how_many(run: PlannedRun, data: PreparedSet, room: int) -> int:
-    images = data.images
-    each = bytes_of(run.recipe, images.shape[1] * images.shape[2])
-    return max(1, min(MOST_STACKED, (room - images.nbytes) // each))
+def stack_size(recipe: Recipe, images: np.ndarray, room: int) -> int:
+    """Return how many runs of a recipe a stack on these images, (N, height, width), may have in `room` bytes."""
+    return max(1, min(MOST_STACKED, (room - images.nbytes) // stack_bytes(recipe, images[0].size)))
 
 
 def room_on_device() -> int:

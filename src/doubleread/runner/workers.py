@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from doubleread.dataset import PreparedSet
+from doubleread.processes import usable_cores
 from doubleread.study import Plan, PlannedRun
-from doubleread.training.memory import bytes_of_run
+from doubleread.training.memory import worker_bytes
+from doubleread.training.native import why_not
 
 SPARE = 0.9
 """The part of the available memory that workers may plan with."""
 
 
+def workers_for(plan: Plan, prepared: Mapping[str, PreparedSet], wanted: int | None) -> tuple[int, list[str]]:
+    """Return how many runs there are at once on this machine, and what a user should know about how they are computed.
+
+    `wanted` is what the user asked for; by default as many as `default_workers` says.
+    """
+    number, remark = affordable(wanted or default_workers(plan), plan, prepared, available_bytes())
+    remarks = [remark] if remark is not None else []
+    if any(run.compute.path == "tiles" and run.recipe.threads == 1 for run in plan.runs) and (reason := why_not()):
+        remarks.append(f"without the compiled routine training takes longer: {reason}")
+    return number, remarks
+
+
+def preload_for(paths: Iterable[str]) -> list[str]:
+    """Return the modules that the server of runs on these paths loads before it forks.
+
+    torch.optim imports torch's compiler at its first step, 1.6 s of every run unless the server has it; the other paths
+    never do, and a process forked without it is there in half the time.
+    """
+    return ["doubleread.worker.server", *(["torch._dynamo"] if "reference" in paths else [])]
+
+
 def default_workers(plan: Plan) -> int:
-    """Return how many runs fill the cores that this process may use; one stack at a time fills a CUDA device."""
+    """Return how many runs fill the cores that this process may use, over the threads of each; on CUDA one stack."""
     if any(run.compute.device == "cuda" for run in plan.runs):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(run.recipe.threads for run in plan.runs))
+    return max(1, usable_cores() // max(run.recipe.threads for run in plan.runs))
 
 
 def affordable(
@@ -52,7 +73,7 @@ def available_bytes() -> int | None:
 
 def _bytes(run: PlannedRun, data: PreparedSet) -> int:
     height, width = data.images.shape[1:]
-    return bytes_of_run(run.recipe, run.compute, height * width)
+    return worker_bytes(run.recipe, run.compute, height * width)
 
 
 def _meminfo() -> int | None:

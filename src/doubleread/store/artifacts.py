@@ -96,6 +96,7 @@ def adopt(root: Path, run_id: str, attempt: int) -> None:
 
 def remove_attempts(root: Path, run_id: str, last: int) -> None:
     """Remove the folders of unfinished attempts of a run, up to number `last`."""
+    # by number: a glob would list the folder of every run
     for attempt in range(1, last + 1):
         folder = attempt_folder(root, run_id, attempt)
         if folder.exists():

@@ -17,7 +17,7 @@ EVALUATION_BATCH = 100
 class Evaluator:
     """Computes logits of stored images by `model`, as it is at the time.
 
-    `images` are those of `data` where they are on another device already, the model's.
+    `images` are those of `data`, on the model's device; left out, they are read on the CPU.
     """
 
     def __init__(self, model: nn.Module, intensity: str, data: RunData, images: torch.Tensor | None = None) -> None:

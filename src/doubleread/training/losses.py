@@ -1,4 +1,4 @@
-"""Losses on a model's outputs, their slopes in closed form, and the logit that they all lead to."""
+"""Losses on a model's outputs, their gradients in closed form, and the logit that they all lead to."""
 
 # B cases of a batch, C outputs
 
@@ -15,7 +15,7 @@ from doubleread.recipe import Bce, Ce
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs (B, C), float32, and labels (B,), int64, to the weighted mean loss, a scalar."""
 
-Slope = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+LossAndGradient = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """From the same to the loss and its derivative by the outputs, (B, C)."""
 
 OUTPUTS = {"bce": 1, "ce": 2}
@@ -51,16 +51,16 @@ def make_loss(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | s
     return binary_cross_entropy
 
 
-def make_slope(spec: Bce | Ce, train_labels: np.ndarray) -> Slope:
+def make_loss_and_gradient(spec: Bce | Ce, train_labels: np.ndarray) -> LossAndGradient:
     """Return the same loss together with its derivative, for paths without autograd.
 
     With z the logit (the difference of the two outputs for cross-entropy, which depends on nothing else), each case
-    costs softplus(z) − label · z, and its slope by z is σ(z) − label.
+    costs softplus(z) − label · z, and its derivative by z is σ(z) − label.
     """
     weights = class_weights(spec, train_labels)
     two = isinstance(spec, Ce)
 
-    def slope(outputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def loss_and_gradient(outputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         z = logit_of(outputs)
         target = labels.to(z.dtype)
         costs = functional.softplus(z).sub_(target * z)
@@ -72,7 +72,7 @@ def make_slope(spec: Bce | Ce, train_labels: np.ndarray) -> Slope:
             loss, by_z = (costs * mine).sum() / mine.sum(), by_z.mul_(mine / mine.sum())
         return loss, torch.stack((-by_z, by_z), dim=-1) if two else by_z.unsqueeze(-1)
 
-    return slope
+    return loss_and_gradient
 
 
 def class_weights(spec: Bce | Ce, train_labels: np.ndarray) -> torch.Tensor | None:

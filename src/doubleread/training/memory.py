@@ -1,27 +1,32 @@
-"""How much memory a run takes beside the images, which all workers share."""
+"""How much memory runs take beside the images, which all workers share."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from doubleread.nouns import Compute
 from doubleread.recipe import Recipe
+from doubleread.training.evaluation import EVALUATION_BATCH
+from doubleread.training.model import count_parameters
 
 PROCESS = 80 * 2**20
 """Bytes of a worker beside what it trains: the server's pages that it writes to. Measured: 20 to 60 MiB."""
-PASSED = 128
-"""Cases at once in an evaluation, about."""
 
 
-def bytes_of_run(recipe: Recipe, compute: Compute, pixels: int) -> int:
-    """Return about how many bytes a worker has for itself while it trains a run on images of so many pixels.
+def worker_bytes(recipe: Recipe, compute: Compute, pixels: int) -> int:
+    """Return about how many bytes a worker has for itself while it trains one run on images of so many pixels.
 
-    Weights and moments; for autograd their slopes; at the end a second copy of the weights, and the file that they are
-    written to. Batches as bytes, and as float32 where a path widens them whole.
+    Weights, moments, for autograd gradients; at the end a copy of the weights, the model that computes the logits, and
+    the file that is written. Batches as bytes, and as float32 where a path widens them whole.
     """
-    widths = [pixels, *recipe.model.hidden, 2]
-    weights = 4 * sum((a + 1) * b for a, b in pairwise(widths))
-    cases = max(recipe.batch_size, PASSED)
-    copies = {"reference": 7, "tiles": 7, "native": 7, "stacked": 8}[compute.path]
-    batch = {"reference": 6, "tiles": 2, "native": 2, "stacked": 9}[compute.path]
-    return PROCESS + copies * weights + batch * cases * pixels
+    cases = max(recipe.batch_size, EVALUATION_BATCH)
+    batch = {"reference": 6, "tiles": 3, "native": 2, "stacked": 9}[compute.path]
+    return PROCESS + 7 * 4 * count_parameters(recipe, pixels) + batch * cases * pixels
+
+
+def stack_bytes(recipe: Recipe, pixels: int) -> int:
+    """Return about how many bytes of its device one run takes in a stack.
+
+    Weights, gradients and two moments; for bf16 their rounded copy; the copy of the weights that a capture takes; a
+    training batch, which a graph keeps, and one of an evaluation.
+    """
+    cases = recipe.batch_size + max(recipe.batch_size, EVALUATION_BATCH)
+    return 6 * 4 * count_parameters(recipe, pixels) + cases * pixels * (1 + 4 + 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -21,6 +22,12 @@ def build_model(recipe: Recipe, seed: int, data: RunData) -> nn.Module:
     model = BUILDERS[recipe.model.name](pixels=pixels, outputs=OUTPUTS[recipe.loss.name], **options)
     initialise(model, seed)
     return model
+
+
+def count_parameters(recipe: Recipe, pixels: int) -> int:
+    """Return how many numbers a perceptron learns on images of so many pixels."""
+    widths = [pixels, *recipe.model.hidden, OUTPUTS[recipe.loss.name]]
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
 
 
 def draw_masks(widths: Sequence[int], n: int, dropout: float) -> list[torch.Tensor]:

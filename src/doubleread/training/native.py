@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from doubleread.files import cache_folder, read_bytes, sha256, write_bytes
+from doubleread.files import cache_folder, hash_of, read_bytes, sha256, write_bytes
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC")
 SOURCES = ("perceptron.c", "first_layer.h")
 COMPILE_SECONDS = 120
 BLOCK = 64
+ALIGNMENT = 64
 VECTORS = (1, 2, 4)
 ADAM, ADAMW, SGD = range(3)
 _Pointer = ctypes.c_void_p
@@ -51,7 +52,7 @@ class Network(ctypes.Structure):
             (name, _Pointer)
             for name in (
                 *("images", "labels", "widths", "pads", "first", "first_m", "first_v"),
-                *("rest", "rest_m", "rest_v", "slopes", "scratch", "seen", "next"),
+                *("rest", "rest_m", "rest_v", "gradients", "scratch", "seen", "next"),
             )
         ),
         *((name, ctypes.c_int64) for name in ("pixels", "rest_size")),
@@ -79,7 +80,7 @@ class Native:
         self.scratch_bytes = library.scratch_bytes
         self.scratch_bytes.argtypes = [_Pointer, ctypes.c_int, ctypes.c_int64]
         self.scratch_bytes.restype = ctypes.c_int64
-        self.lanes = int(library.units(1))
+        self.lanes = int(library.lanes())
         self.has_bf16 = bool(library.has_bf16())
 
     def vectors_for(self, units: int) -> int:
@@ -96,17 +97,26 @@ def native() -> Native:
     """
     try:
         return Native(_compiled())
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        raise Unavailable(f"the C compiler failed ({said[-1] if said else error.returncode})") from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"the compiled routine cannot be made: {error}") from error
+        raise Unavailable(f"the compiled routine cannot be made ({error})") from error
+
+
+@cache
+def why_not() -> str | None:
+    """Return why the routine cannot be had, or None where it can; the first call on a machine compiles it, 2 s."""
+    try:
+        native()
+    except Unavailable as reason:
+        return str(reason)
+    return None
 
 
 def is_available() -> bool:
-    """Tell whether the routine can be had; the first call on a machine compiles it, in two or three seconds."""
-    try:
-        native()
-    except Unavailable:
-        return False
-    return True
+    """Tell whether the routine can be had."""
+    return why_not() is None
 
 
 @cache
@@ -141,8 +151,8 @@ def _compiler() -> list[str]:
 
 
 def _version(command: list[str]) -> str:
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
-    return done.stdout.partition("\n")[0]
+    done = subprocess.run([*command, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS)
+    return done.stdout.decode(errors="replace").partition("\n")[0]
 
 
 def _compiled() -> Path:
@@ -150,9 +160,7 @@ def _compiled() -> Path:
     folder = resources.files("doubleread.training") / "kernels"
     sources = {name: (folder / name).read_bytes() for name in SOURCES}
     processor, command = processor_key(), _compiler()
-    key = sha256("\n".join([*map(sha256, sources.values()), processor, _version(command), *command, *FLAGS]).encode())[
-        :20
-    ]
+    key = hash_of([*map(sha256, sources.values()), processor, _version(command), *command, *FLAGS])[:20]
     path = cache_folder() / "kernels" / f"perceptron-{key}.so"
     if not path.is_file():
         with tempfile.TemporaryDirectory() as place:
@@ -168,6 +176,6 @@ def _compiled() -> Path:
 def aligned(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
     """Return an array of zeros whose first byte stands at a multiple of 64, as the routine's vectors need it."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + BLOCK, dtype=np.uint8)
-    start = -memory.ctypes.data % BLOCK
+    memory = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)

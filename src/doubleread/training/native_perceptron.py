@@ -11,25 +11,28 @@ from torch import nn
 
 from doubleread.nouns import RunData
 from doubleread.recipe import AdamW, Recipe, Sgd
+from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.losses import class_weights
 from doubleread.training.model import build_model, draw_masks
-from doubleread.training.native import ADAM, ADAMW, BLOCK, SGD, Network, Update, aligned, native
+from doubleread.training.native import ADAM, ADAMW, BLOCK, SGD, Network, Unavailable, Update, aligned, native
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import seed_dropout
+from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch
 from doubleread.training.updates import coefficients
-
-EVALUATION_BATCH = 128
 
 
 class NativePerceptron:
     """See `Trainer`; without gradients in memory, and with nothing between two steps."""
 
-    def __init__(self, recipe: Recipe, seed: int, intensity: str, data: RunData, bf16: bool) -> None:
+    def __init__(self, spec: RunSpec, bf16: bool) -> None:
+        recipe, data = spec.recipe, spec.data
         self._native = native()
-        self._recipe, self._seed = recipe, seed
-        model = build_model(recipe, seed, data)
+        if bf16 and not self._native.has_bf16:
+            raise Unavailable("the processor does not multiply bfloat16")
+        self._recipe, self._seed = recipe, spec.seed
+        model = build_model(recipe, spec.seed, data)
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
         self._names = list(model.state_dict())
         self._shapes = [module.weight.shape for module in linear]
@@ -37,7 +40,7 @@ class NativePerceptron:
         self._steps = 0
         self._lay_out(recipe, data)
         self._put([tensor.detach().numpy() for tensor in model.state_dict().values()])
-        self._network = self._described(recipe, intensity, data, bf16)
+        self._network = self._described(spec, bf16)
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
@@ -97,7 +100,7 @@ class NativePerceptron:
         moments = 1 if isinstance(recipe.optimizer, Sgd) else 2
         self._largest = min(max(recipe.batch_size, EVALUATION_BATCH), max(len(data.images), 1))
         self._first, *self._first_moments = (aligned((chunks, padded, width)) for _ in range(1 + moments))
-        self._rest, self._slopes, *self._rest_moments = (aligned((size,)) for _ in range(2 + moments))
+        self._rest, self._gradients, *self._rest_moments = (aligned((size,)) for _ in range(2 + moments))
         bytes_needed = self._native.scratch_bytes(self._pads.ctypes.data, len(self._widths), self._largest)
         self._scratch = aligned((bytes_needed,), np.uint8)
         self._batches = [aligned((padded * self._largest,), np.uint8) for _ in range(2)]
@@ -122,14 +125,15 @@ class NativePerceptron:
         for (weight, bias), w, b in zip(self._behind(), tensors[2::2], tensors[3::2], strict=True):
             weight[:, : w.shape[0]], bias[: len(b)] = w.T, b
 
-    def _described(self, recipe: Recipe, intensity: str, data: RunData, bf16: bool) -> Network:
-        scaling, weights = scaling_of(intensity, data), class_weights(recipe.loss, data.labels[data.train])
+    def _described(self, spec: RunSpec, bf16: bool) -> Network:
+        data = spec.data
+        scaling, weights = scaling_of(spec.intensity, data), class_weights(spec.recipe.loss, data.labels[data.train])
         self._kept = np.ascontiguousarray(data.images), np.ascontiguousarray(data.labels, dtype=np.int64)
         arrays = {
             **dict(zip(("images", "labels"), self._kept, strict=True)),
             "widths": self._widths,
             "pads": self._pads,
-            "slopes": self._slopes,
+            "gradients": self._gradients,
             "scratch": self._scratch,
             "first": self._first,
             "first_m": self._first_moments[0],

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
 from doubleread.errors import UserError
-from doubleread.nouns import Compute, RunData
-from doubleread.recipe import Recipe
+from doubleread.nouns import Compute
+from doubleread.recipe import Adam, AdamW, Bce, Ce, Mlp, Recipe, Sgd, Spec
 from doubleread.training import native
 from doubleread.training.native_perceptron import NativePerceptron
 from doubleread.training.perceptron import TiledPerceptron
 from doubleread.training.precision import resolve_precision
+from doubleread.training.records import RunSpec
 from doubleread.training.reference import ReferenceTrainer
+from doubleread.training.steps import Trainer
 
-if TYPE_CHECKING:
-    from doubleread.training.loop import Trainer
+KNOWN: dict[type[Spec], frozenset[str]] = {
+    Recipe: frozenset({"model", "loss", "optimizer", "schedule", "batch_size", "epochs", "threads", "precision"}),
+    Mlp: frozenset({"name", "hidden", "dropout"}),
+    Bce: frozenset({"name", "class_weights"}),
+    Ce: frozenset({"name", "class_weights"}),
+    Adam: frozenset({"name", "lr", "betas", "eps", "weight_decay"}),
+    AdamW: frozenset({"name", "lr", "betas", "eps", "weight_decay"}),
+    Sgd: frozenset({"name", "lr", "momentum", "nesterov", "weight_decay"}),
+}
+"""What the closed form knows; a part, or an option of a part, that does not stand here is the reference loop's.
 
-KNOWN = frozenset({"model", "loss", "optimizer", "schedule", "batch_size", "epochs", "threads", "precision"})
-"""What the closed form knows of a recipe; anything else that a recipe sets is the reference loop's."""
+Schedules do not matter: every path takes the rate of each step as a number.
+"""
 CLOSED = {"tiles": TiledPerceptron, "native": NativePerceptron}
 
 
@@ -30,11 +40,11 @@ def resolve_device(wanted: str) -> Literal["cpu", "cuda"]:
         UserError: CUDA is wanted and there is none, or it is another word.
     """
     if wanted not in ("auto", "cpu", "cuda"):
-        raise UserError("--device", f"got {wanted}", "expected auto, cpu or cuda")
+        raise UserError("--device", f"got {wanted}", "expected auto, cpu or cuda", "leave it out for auto")
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise UserError(
-            "--device cuda", "PyTorch finds no CUDA device", "", "leave out --device, or install its drivers"
+            "--device cuda", "PyTorch finds no CUDA device", "", "leave out --device, or install the CUDA driver"
         )
     return "cuda" if there and wanted != "cpu" else "cpu"
 
@@ -45,7 +55,7 @@ def compute_of(recipe: Recipe, device: Literal["cpu", "cuda"] = "cpu") -> Comput
     A perceptron has a closed form: stacked on CUDA; on the CPU by the compiled routine where there is one and the run
     has one thread, else in column tiles. Everything else goes to the reference loop.
     """
-    closed = recipe.model.name == "mlp" and set(recipe.canonical()) <= KNOWN
+    closed = _is_known(recipe)
     if device == "cuda":
         # what a device gains from bf16 is not measured here
         precision = "bf16" if recipe.precision == "bf16" else "fp32"
@@ -60,13 +70,19 @@ def compute_of(recipe: Recipe, device: Literal["cpu", "cuda"] = "cpu") -> Comput
     return Compute(device="cpu", precision=precision, path=path)
 
 
-def make_trainer(recipe: Recipe, seed: int, intensity: str, data: RunData, compute: Compute) -> Trainer:
-    """Return the moving parts of a run on the path that `compute` names.
+def make_trainer(spec: RunSpec, compute: Compute) -> Trainer:
+    """Return the moving parts of a run on the path that `compute` names, which is not `stacked`.
 
     Raises:
         native.Unavailable: it names the compiled routine, and there is none here.
     """
+    assert compute.path != "stacked", "a stack is trained by train_together"
     bf16 = compute.precision == "bf16"
     if compute.path == "reference":
-        return ReferenceTrainer(recipe, seed, intensity, data, bf16=bf16, device=compute.device)
-    return CLOSED[compute.path](recipe, seed, intensity, data, bf16=bf16)
+        return ReferenceTrainer(spec, bf16=bf16, device=compute.device)
+    return CLOSED[compute.path](spec, bf16=bf16)
+
+
+def _is_known(recipe: Recipe) -> bool:
+    parts: tuple[Spec, ...] = (recipe, recipe.model, recipe.loss, recipe.optimizer)
+    return all(set(part.model_dump(exclude_defaults=True)) <= KNOWN.get(type(part), frozenset()) for part in parts)

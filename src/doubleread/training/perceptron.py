@@ -10,29 +10,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from doubleread.nouns import RunData
-from doubleread.recipe import Recipe
-from doubleread.training.losses import logit_of, make_slope
+from doubleread.training.evaluation import EVALUATION_BATCH
+from doubleread.training.losses import logit_of, make_loss_and_gradient
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import seed_dropout
+from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch, step_by_step
 from doubleread.training.tiled_layer import TiledFirstLayer
 from doubleread.training.updates import FusedUpdate
 
-EVALUATION_BATCH = 128
-
 
 class TiledPerceptron:
     """See `Trainer`; the first layer, which has nearly all of the work, is `TiledFirstLayer`."""
 
-    def __init__(self, recipe: Recipe, seed: int, intensity: str, data: RunData, bf16: bool) -> None:
-        self._recipe, self._seed, self._labels = recipe, seed, torch.from_numpy(data.labels)
-        model = build_model(recipe, seed, data)
+    def __init__(self, spec: RunSpec, bf16: bool) -> None:
+        recipe, data = spec.recipe, spec.data
+        self._recipe, self._seed, self._labels = recipe, spec.seed, torch.from_numpy(data.labels)
+        model = build_model(recipe, spec.seed, data)
         self._names = list(model.state_dict())
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-        scaling = scaling_of(intensity, data)
+        scaling = scaling_of(spec.intensity, data)
         self._factor = scaling.factor
         self._first = TiledFirstLayer(
             recipe.optimizer,
@@ -44,12 +43,12 @@ class TiledPerceptron:
         )
         tensors = [tensor.detach() for module in linear for tensor in (module.weight, module.bias)][1:]
         values = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        slopes = torch.zeros_like(values)
+        gradients = torch.zeros_like(values)
         # in one piece, so that one call updates them all
-        self._rest, self._slopes = views(values, tensors), views(slopes, tensors)
+        self._rest, self._gradients = views(values, tensors), views(gradients, tensors)
         self._widths = [len(bias) for bias in self._rest[:-1:2]]
-        self._optimizer = FusedUpdate(recipe.optimizer, [values], [slopes])
-        self._criterion = make_slope(recipe.loss, data.labels[data.train])
+        self._optimizer = FusedUpdate(recipe.optimizer, [values], [gradients])
+        self._criterion = make_loss_and_gradient(recipe.loss, data.labels[data.train])
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
@@ -94,13 +93,13 @@ class TiledPerceptron:
         delta = self._delta
         for layer in reversed(range(len(self._inputs))):
             below = self._inputs[layer]
-            torch.mm(delta.t(), below, out=self._slopes[2 * layer + 1])
-            torch.sum(delta, 0, out=self._slopes[2 * layer + 2])
+            torch.mm(delta.t(), below, out=self._gradients[2 * layer + 1])
+            torch.sum(delta, 0, out=self._gradients[2 * layer + 2])
             delta = torch.mm(delta, self._rest[2 * layer + 1])
             if self._masks:
                 delta.mul_(self._masks[layer])
             delta = delta * (below > 0)
-        torch.sum(delta, 0, out=self._slopes[0])
+        torch.sum(delta, 0, out=self._gradients[0])
         self._optimizer.apply(rate)
         products = self._first.descend(delta * self._factor, rate, following)
         if products is not None:

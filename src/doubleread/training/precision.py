@@ -1,10 +1,12 @@
-"""What `precision: auto` comes to: fp32, unless the benchmark has shown on this processor that bf16 gains."""
+"""What a precision means here, and what `auto` comes to: fp32, unless the benchmark has shown that bf16 gains."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from doubleread.files import cache_folder, write_json
 from doubleread.training.native import Unavailable, processor_key
@@ -13,6 +15,17 @@ WORTH = 1.1
 """How many times as fast bf16 must be before `auto` takes it."""
 
 Resolved = Literal["fp32", "bf16"]
+
+
+def settle_arithmetic() -> None:
+    """Set what PyTorch leaves open about numbers, for this process.
+
+    Denormal numbers count as zero: as moments of weights at dead pixels they would slow Adam by an order of magnitude.
+    Products of float32 on a CUDA device are float32, whatever the environment says about TF32.
+    """
+    torch.set_flush_denormal(True)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def resolve_precision(wanted: str, path: str) -> Resolved:

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from doubleread.nouns import RunData
-from doubleread.recipe import Recipe
 from doubleread.training.evaluation import Evaluator
 from doubleread.training.losses import Loss, logit_of, make_loss
 from doubleread.training.model import build_model
 from doubleread.training.optimizers import make_optimizer, set_rate
 from doubleread.training.pixels import PixelReader, scaling_of
 from doubleread.training.randomness import seed_dropout
+from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch, step_by_step
 
@@ -23,22 +22,21 @@ from doubleread.training.steps import Stretch, step_by_step
 class ReferenceTrainer:
     """See `Trainer`; with `bf16` the forward pass runs under autocast, as practice has it."""
 
-    def __init__(
-        self, recipe: Recipe, seed: int, intensity: str, data: RunData, bf16: bool, device: str = "cpu"
-    ) -> None:
-        self._seed, self._batch_size, self._bf16 = seed, recipe.batch_size, bf16
+    def __init__(self, spec: RunSpec, bf16: bool, device: str = "cpu") -> None:
+        recipe, data = spec.recipe, spec.data
+        self._seed, self._batch_size, self._bf16 = spec.seed, recipe.batch_size, bf16
         self._device = device
         self._labels = torch.from_numpy(data.labels).to(device)
-        self.model: nn.Module = build_model(recipe, seed, data).to(device)
+        self.model: nn.Module = build_model(recipe, spec.seed, data).to(device)
         if any(parameter.ndim == 4 for parameter in self.model.parameters()):
             # convolutions want a pixel's channels beside each other, and turn everything around if they are not
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         images = torch.from_numpy(data.images).to(device)
         self._optimizer = make_optimizer(recipe.optimizer, self.model.parameters())
         self._loss: Loss = make_loss(recipe.loss, data.labels[data.train], device)
-        self._evaluator = Evaluator(self.model, intensity, data, images)
+        self._evaluator = Evaluator(self.model, spec.intensity, data, images)
         largest = min(recipe.batch_size, len(data.images))
-        self._reader = PixelReader(images, scaling_of(intensity, data), largest)
+        self._reader = PixelReader(images, scaling_of(spec.intensity, data), largest)
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""

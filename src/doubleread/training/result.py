@@ -14,11 +14,11 @@ from doubleread.training.health import is_collapsed, is_overfit, is_undertrained
 
 
 class Diverged(Exception):
-    """The loss is not a finite number; raised before the optimizer would have used it."""
+    """A loss or a final logit is not a finite number; of a training loss, before the optimizer would have used it."""
 
-    def __init__(self, epoch: int, step: int, loss: float) -> None:
-        self.epoch, self.step, self.loss = epoch, step, loss
-        super().__init__(f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}")
+    def __init__(self, epoch: int, step: int, value: float, what: str = "loss") -> None:
+        self.epoch, self.step, self.value = epoch, step, value
+        super().__init__(f"the {what} is {value} in epoch {epoch + 1}, step {step + 1}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Result:
     """What a run leaves: its epochs, the logit of every validation and test case, the weights, health, and cost.
 
     Logits are float32, in the order of `RunData.val` and `RunData.test`; `seconds` is wall-clock time in the loop,
-    `cpu_seconds` and `peak_bytes` are those of the process.
+    `cpu_seconds` and `peak_bytes` are those of the process; of a stack, `cpu_seconds` over the number of its runs.
     """
 
     epochs: tuple[Epoch, ...]

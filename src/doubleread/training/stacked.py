@@ -8,40 +8,27 @@ device a step is captured as a graph where no schedule moves a momentum, which t
 
 from __future__ import annotations
 
-import itertools
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from doubleread.nouns import RunData
 from doubleread.recipe import Recipe
-from doubleread.training.evaluation import Evaluator
-from doubleread.training.loop import rows_of, steps_per_epoch, validation
+from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.losses import class_weights
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
+from doubleread.training.precision import settle_arithmetic
 from doubleread.training.randomness import seed_dropout
-from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
+from doubleread.training.records import RunSpec, finish, record_epoch
+from doubleread.training.result import Diverged, Epoch, Result
 from doubleread.training.schedules import Rate, rate_at
+from doubleread.training.steps import Stretch
 from doubleread.training.updates import FusedUpdate
 
-EVALUATION_BATCH = 100
 WARM_STEPS = 3
 """Steps before the capture of a graph, in which libraries choose their algorithms and take their memory."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """One run of a stack; all of a stack see the same images and split, `data`, but for the order of the cases."""
-
-    recipe: Recipe
-    seed: int
-    intensity: str
-    data: RunData
 
 
 def stack_key(recipe: Recipe) -> tuple[object, ...]:
@@ -49,85 +36,68 @@ def stack_key(recipe: Recipe) -> tuple[object, ...]:
     return (recipe.model, recipe.optimizer.name, recipe.batch_size, recipe.epochs, recipe.precision)
 
 
-def bytes_of(recipe: Recipe, pixels: int) -> int:
-    """Return about how much memory one run takes in a stack: weights, slopes, moments, and a batch."""
-    widths = [pixels, *recipe.model.hidden, 2]
-    weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
-    return 4 * 4 * weights + recipe.batch_size * pixels * (1 + 4 + 4)
-
-
 def train_together(
-    jobs: Sequence[Job],
+    specs: Sequence[RunSpec],
     device: str,
     bf16: bool = False,
-    on_epoch: Callable[[int, Epoch], None] = lambda _job, _epoch: None,
-    capture: bool = True,
+    on_epoch: Callable[[int, Epoch], None] = lambda _run, _epoch: None,
 ) -> list[Result | Diverged]:
-    """Train the jobs at once; return what each leaves, or where it diverged, in their order.
+    """Train runs at once; return what each leaves, or where it diverged, in their order.
 
-    `on_epoch` is called with the number of a job and each of its epochs. A run's `seconds` are those of the whole stack
-    over the number of its runs. With `capture`, a CUDA device replays each step as one graph where it can.
+    The runs have the images and the sizes of the splits in common, and their `stack_key`. `on_epoch` is called with the
+    number of a run and each of its epochs. A run's `seconds` are those of the whole stack over the number of its runs.
     """
-    torch.set_flush_denormal(True)
+    settle_arithmetic()
     began = time.perf_counter()
-    stack = _Stack(jobs, device, bf16)
-    step = stack.captured() if capture and stack.can_be_captured() else stack.step
-    epochs: list[list[Epoch]] = [[] for _ in jobs]
+    stack = _Stack(specs, device, bf16)
+    step = stack.captured() if stack.can_be_captured() else stack.step
+    epochs: list[list[Epoch]] = [[] for _ in specs]
     ends: dict[int, Diverged] = {}
-    for epoch in range(jobs[0].recipe.epochs):
-        for number, outcome in enumerate(stack.epoch(epoch, step)):
+    results: dict[int, Result] = {}
+    for epoch in range(specs[0].recipe.epochs):
+        start = time.perf_counter()
+        found = list(zip(*stack.epoch(epoch, step), strict=True))
+        seconds = (time.perf_counter() - start) / len(specs)
+        for number, (done, val_logits) in enumerate(found):
             if number in ends:
                 continue
-            if isinstance(outcome, Diverged):
-                ends[number] = outcome
-            else:
-                epochs[number].append(outcome)
-                on_epoch(number, outcome)
-    seconds = (time.perf_counter() - began) / len(jobs)
-    return [
-        ends[number] if number in ends else _result(stack, number, job, epochs[number], seconds)
-        for number, job in enumerate(jobs)
-    ]
-
-
-def _result(stack: _Stack, number: int, job: Job, epochs: list[Epoch], seconds: float) -> Result | Diverged:
-    weights = stack.weights(number)
-    model = build_model(job.recipe, job.seed, job.data)
-    model.load_state_dict(weights)
-    evaluator = Evaluator(model.to(stack.device), job.intensity, job.data, stack.images)
-    val, test = evaluator.logits(job.data.val), evaluator.logits(job.data.test)
-    if not (np.isfinite(val).all() and np.isfinite(test).all()):
-        return Diverged(job.recipe.epochs - 1, steps_per_epoch(job.recipe, job.data) - 1, math.nan)
-    return Result(
-        epochs=tuple(epochs),
-        val_logits=val,
-        test_logits=test,
-        weights=weights,
-        health=health_of(epochs, val, test),
-        seconds=seconds,
-        cpu_seconds=time.process_time() / len(stack.jobs),
-        peak_bytes=peak_bytes(),
-    )
+            try:
+                epochs[number].append(record_epoch(specs[number], epoch, done, val_logits, seconds))
+            except Diverged as diverged:
+                ends[number] = diverged
+                continue
+            on_epoch(number, epochs[number][-1])
+    seconds = (time.perf_counter() - began) / len(specs)
+    for number, spec in enumerate(specs):
+        if number not in ends:
+            try:
+                weights = stack.weights(number)
+                results[number] = finish(
+                    spec, epochs[number], weights, seconds, sharing=len(specs), images=stack.images
+                )
+            except Diverged as diverged:
+                ends[number] = diverged
+    return [results[number] if number in results else ends[number] for number in range(len(specs))]
 
 
 class _Stack:
     """The moving parts: every tensor of a step lies where it stays, so that a captured graph finds it again."""
 
-    def __init__(self, jobs: Sequence[Job], device: str, bf16: bool) -> None:
-        self.jobs, self.device = list(jobs), torch.device(device)
+    def __init__(self, specs: Sequence[RunSpec], device: str, bf16: bool) -> None:
+        self.specs, self.device = list(specs), torch.device(device)
         self._type = torch.bfloat16 if bf16 else torch.float32
-        first = jobs[0]
+        first = specs[0]
         self._n, self._batch = len(first.data.train), first.recipe.batch_size
-        self._steps = steps_per_epoch(first.recipe, first.data)
+        self._steps = first.steps
         self.images = torch.from_numpy(first.data.images).to(self.device)
         self._flat = self.images.view(len(self.images), -1)
         self._labels = torch.from_numpy(first.data.labels).to(self.device)
-        scalings = [scaling_of(job.intensity, job.data) for job in jobs]
+        scalings = [scaling_of(spec.intensity, spec.data) for spec in specs]
         self._shift_R11 = self._column([s.shift for s in scalings]).view(-1, 1, 1)
         self._factor_R11 = self._column([s.factor for s in scalings]).view(-1, 1, 1)
         self._load_weights()
         self._load_losses()
-        runs = len(jobs)
+        runs = len(specs)
         self._rates_R = torch.zeros(runs, device=self.device)
         self._momenta: list[Rate] = [Rate(0.0)] * runs
         # a diverged run stands still: its optimizer is told that something infinite was found
@@ -138,12 +108,13 @@ class _Stack:
 
     def can_be_captured(self) -> bool:
         """Tell whether a step can be a CUDA graph: every number that changes must be in a tensor."""
-        moved = any(rate_at(job.recipe, 0, self._steps).momentum is not None for job in self.jobs)
+        moved = any(rate_at(spec.recipe, 0, self._steps).momentum is not None for spec in self.specs)
         return self.device.type == "cuda" and not moved and self._n >= self._batch
 
     def captured(self) -> Callable[[int], None]:
         """Return a step that replays a graph for whole batches, and computes the last short one as it comes."""
-        before = [tensor.clone() for tensor in self._state()]
+        learned = [*self._weights, *self._biases]
+        before = [tensor.clone() for tensor in learned]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -153,8 +124,12 @@ class _Stack:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.step(self._batch)
-        for tensor, kept in zip(self._state(), before, strict=True):
+        # what the steps before the capture have done is undone
+        for tensor, kept in zip(learned, before, strict=True):
             tensor.copy_(kept)
+        for update in self._updates:
+            update.reset()
+        self._dead_R.zero_()
 
         def step(n: int) -> None:
             if n == self._batch:
@@ -164,35 +139,25 @@ class _Stack:
 
         return step
 
-    def epoch(self, epoch: int, step: Callable[[int], None]) -> list[Epoch | Diverged]:
-        """Train one epoch; return each run's, or where it diverged."""
-        began = time.perf_counter()
-        orders = [rows_of(job.seed, job.data, epoch) for job in self.jobs]
-        rates = [
-            [rate_at(job.recipe, epoch * self._steps + number, self._steps) for job in self.jobs]
-            for number in range(self._steps)
+    def epoch(self, epoch: int, step: Callable[[int], None]) -> tuple[list[Stretch], list[np.ndarray]]:
+        """Train one epoch; return each run's steps and its validation logits after them."""
+        rows_RN = torch.stack([spec.rows(epoch) for spec in self.specs]).to(self.device)
+        rates = list(zip(*(spec.rates(epoch) for spec in self.specs), strict=True))
+        losses_SR, logits_RN = self._steps_of(epoch, rows_RN, rates, step)
+        stretches = [
+            Stretch(_up_to_broken(losses), logits) for losses, logits in zip(losses_SR.T, logits_RN, strict=True)
         ]
-        losses_SR, logits_RN = self._steps_of(epoch, torch.stack(orders).to(self.device), rates, step)
-        val_RN = self._evaluate()
-        seconds = (time.perf_counter() - began) / len(self.jobs)
-        found = []
-        for r, job in enumerate(self.jobs):
-            right = (logits_RN[r] > 0) == (job.data.labels[orders[r].numpy()] == 1)
-            found.append(self._outcome(epoch, job, losses_SR[:, r], float(right.mean()), val_RN[r]))
-        return [
-            replace(end, rate=rate.lr, seconds=seconds) if isinstance(end, Epoch) else end
-            for end, rate in zip(found, rates[-1], strict=True)
-        ]
+        return stretches, list(self._evaluate())
 
     def _steps_of(
         self, epoch: int, rows_RN: torch.Tensor, rates: Sequence[Sequence[Rate]], step: Callable[[int], None]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take every step of an epoch; return the losses, (S, R) for S steps, and the logits, (R, n)."""
-        masks = [self._masks(job, epoch) for job in self.jobs]
+        masks = [self._masks(spec, epoch) for spec in self.specs]
         masks_RN = [torch.stack(layer).to(self.device) for layer in zip(*masks, strict=True)]
         rates_SR = torch.tensor([[rate.lr for rate in of_step] for of_step in rates]).to(self.device)
-        losses_SR = torch.empty(self._steps, len(self.jobs), device=self.device)
-        logits_RN = torch.empty(len(self.jobs), self._n, device=self.device)
+        losses_SR = torch.empty(self._steps, len(self.specs), device=self.device)
+        logits_RN = torch.empty(len(self.specs), self._n, device=self.device)
         for number in range(self._steps):
             here = slice(number * self._batch, min((number + 1) * self._batch, self._n))
             n = here.stop - here.start
@@ -214,18 +179,18 @@ class _Stack:
         torch.maximum(self._dead_R, (~torch.isfinite(at.losses_R)).float(), out=self._dead_R)
         for layer in reversed(range(1, len(self._weights))):
             below = inputs[layer - 1]
-            torch.bmm(delta.transpose(1, 2), below, out=self._slopes[2 * layer])
-            torch.sum(delta, 1, out=self._slopes[2 * layer + 1])
+            torch.bmm(delta.transpose(1, 2), below, out=self._gradients[2 * layer])
+            torch.sum(delta, 1, out=self._gradients[2 * layer + 1])
             delta = torch.bmm(delta, self._weights[layer])
             if at.masks:
                 delta = delta * at.masks[layer - 1][:, :n]
             delta = delta * (below > 0)
-        torch.sum(delta, 1, out=self._slopes[1])
+        torch.sum(delta, 1, out=self._gradients[1])
         scaled = (delta * self._factor_R11).transpose(1, 2).to(self._type)
         if self._type == torch.float32:
-            torch.bmm(scaled, pixels, out=self._slopes[0])
+            torch.bmm(scaled, pixels, out=self._gradients[0])
         else:
-            self._slopes[0].copy_(torch.bmm(scaled, pixels))
+            self._gradients[0].copy_(torch.bmm(scaled, pixels))
         for number, update in enumerate(self._updates):
             # a captured graph reads the rate from where it lies; the kernels of the CPU want a number
             lr = self._rates_R[number] if self.device.type == "cuda" else None
@@ -244,9 +209,9 @@ class _Stack:
         return torch.tensor(values, dtype=torch.float32, device=self.device)
 
     def _load_weights(self) -> None:
-        models = [build_model(job.recipe, job.seed, job.data) for job in self.jobs]
+        models = [build_model(spec.recipe, spec.seed, spec.data) for spec in self.specs]
         self._names = list(models[0].state_dict())
-        self._two = [job.recipe.loss.name == "ce" for job in self.jobs]
+        self._two = [spec.recipe.loss.name == "ce" for spec in self.specs]
         states = [[tensor.detach() for tensor in model.state_dict().values()] for model in models]
         for state, two in zip(states, self._two, strict=True):
             if not two:
@@ -254,25 +219,20 @@ class _Stack:
                 state[-2:] = [torch.cat([torch.zeros_like(tensor), tensor]) for tensor in state[-2:]]
         stacked = [torch.stack(tensors).to(self.device) for tensors in zip(*states, strict=True)]
         self._weights, self._biases = stacked[::2], stacked[1::2]
-        self._slopes = [torch.zeros_like(tensor) for tensor in stacked]
+        self._gradients = [torch.zeros_like(tensor) for tensor in stacked]
         self._updates = [
-            FusedUpdate(job.recipe.optimizer, [t[r] for t in stacked], [s[r] for s in self._slopes])
-            for r, job in enumerate(self.jobs)
+            FusedUpdate(spec.recipe.optimizer, [t[r] for t in stacked], [s[r] for s in self._gradients])
+            for r, spec in enumerate(self.specs)
         ]
 
     def _load_losses(self) -> None:
-        found = [class_weights(job.recipe.loss, job.data.labels[job.data.train]) for job in self.jobs]
+        found = [class_weights(spec.recipe.loss, spec.data.labels[spec.data.train]) for spec in self.specs]
         self._class_weights_R2 = torch.stack([torch.ones(2) if w is None else w for w in found]).to(self.device)
         self._two_R1 = self._column([float(two) for two in self._two]).view(-1, 1)
 
-    def _state(self) -> list[torch.Tensor]:
-        """Return every tensor that a step changes and the next one reads."""
-        moments = [tensor for update in self._updates for tensor in update.state()]
-        return [*self._weights, *self._biases, *moments, self._dead_R]
-
-    def _masks(self, job: Job, epoch: int) -> list[torch.Tensor]:
-        seed_dropout(job.seed, epoch)
-        model = job.recipe.model
+    def _masks(self, spec: RunSpec, epoch: int) -> list[torch.Tensor]:
+        seed_dropout(spec.seed, epoch)
+        model = spec.recipe.model
         sizes = [min(self._batch, self._n - start) for start in range(0, self._n, self._batch)]
         drawn = [draw_masks(model.hidden, size, model.dropout) for size in sizes]
         return [torch.cat(layer) for layer in zip(*drawn, strict=True)]
@@ -308,32 +268,18 @@ class _Stack:
 
     def _evaluate(self) -> np.ndarray:
         """Return the validation logits of every run, (R, n)."""
-        rows = torch.stack([torch.from_numpy(job.data.val) for job in self.jobs]).to(self.device)
+        rows = torch.stack([torch.from_numpy(spec.data.val) for spec in self.specs]).to(self.device)
         parts = []
         for part in rows.split(EVALUATION_BATCH, dim=1):
             outputs = self._through(self._pixels(part), [])[1]
             parts.append(outputs[..., 1] - outputs[..., 0])
         return torch.cat(parts, dim=1).cpu().numpy()
 
-    def _outcome(
-        self, epoch: int, job: Job, losses: np.ndarray, train_accuracy: float, val: np.ndarray
-    ) -> Epoch | Diverged:
-        broken = np.flatnonzero(~np.isfinite(losses))
-        if len(broken):
-            return Diverged(epoch, int(broken[0]), float(losses[broken[0]]))
-        val_loss, val_accuracy = validation(val, job.data.labels[job.data.val])
-        if not math.isfinite(val_loss):
-            return Diverged(epoch, self._steps - 1, val_loss)
-        cases = [min(self._batch, self._n - start) for start in range(0, self._n, self._batch)]
-        return Epoch(
-            epoch=epoch,
-            rate=0.0,
-            train_loss=float(np.average(losses, weights=cases)),
-            train_accuracy=train_accuracy,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            seconds=0.0,
-        )
+
+def _up_to_broken(losses: np.ndarray) -> np.ndarray:
+    """Return the losses up to the first that is not finite, which stays."""
+    broken = np.flatnonzero(~np.isfinite(losses))
+    return losses[: broken[0] + 1] if len(broken) else losses
 
 
 class _Static:

@@ -1,10 +1,11 @@
-"""A stretch of training steps, and how the paths that go step by step take it."""
+"""A stretch of training steps: what a path must do, and how those that go step by step do it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,22 @@ class Stretch:
 
     losses: np.ndarray
     logits: np.ndarray
+
+
+class Trainer(Protocol):
+    """The moving parts of one run, on one path."""
+
+    def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+        """Train on the cases at `rows`, int64, a batch for each of `rates`; dropout is the epoch's from its start."""
+        ...
+
+    def evaluate(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits of the cases at `rows`, shape (n,), float32; for the curves."""
+        ...
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the model's state as it is, by name, float32."""
+        ...
 
 
 def step_by_step(

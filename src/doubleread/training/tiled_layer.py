@@ -64,7 +64,7 @@ class TiledFirstLayer:
         delta_UB = delta_BU.t().contiguous().to(self._type)
         sums = self._look(following) if following is not None else None
         for number in range(len(self._tiles)):
-            self._slope(number, delta_UB)
+            self._put_gradient(number, delta_UB)
             self._updates[number].apply(rate)
             if following is not None and sums is not None:
                 self._add_products(number, len(following), sums)
@@ -96,7 +96,7 @@ class TiledFirstLayer:
         pixels = self._pixels[:n, : end - start].copy_(batch[:n, start:end])
         return pixels.sub_(self._shift) if self._shift else pixels
 
-    def _slope(self, number: int, delta_UB: torch.Tensor) -> None:
+    def _put_gradient(self, number: int, delta_UB: torch.Tensor) -> None:
         pixels = self._tile_of(self._seen, number, self._n_seen)
         if self._type == torch.float32:
             torch.mm(delta_UB, pixels, out=self._gradients[number])

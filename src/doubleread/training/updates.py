@@ -7,8 +7,8 @@ around each call; a step in column tiles makes sixteen of them, and a step of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
@@ -38,9 +38,8 @@ class Coefficients(NamedTuple):
 def coefficients(spec: Adam | AdamW | Sgd, rate: Rate, step: int) -> Coefficients:
     """Return what the optimizer does in step number `step`; 1 is the first."""
     if isinstance(spec, Sgd):
-        momentum = spec.momentum if rate.momentum is None else rate.momentum
-        return Coefficients(rate=rate.lr, decay=spec.weight_decay, momentum=momentum)
-    beta1, beta2 = first_beta(spec, rate), spec.betas[1]
+        return Coefficients(rate=rate.lr, decay=spec.weight_decay, momentum=momentum_of(spec, rate))
+    beta1, beta2 = momentum_of(spec, rate), spec.betas[1]
     decoupled = isinstance(spec, AdamW)
     return Coefficients(
         rate=rate.lr / (1 - beta1**step),
@@ -54,16 +53,17 @@ def coefficients(spec: Adam | AdamW | Sgd, rate: Rate, step: int) -> Coefficient
     )
 
 
-def first_beta(spec: Adam | AdamW, rate: Rate) -> float:
-    """Return Adam's first beta in a step: the schedule's where it moves it."""
-    return spec.betas[0] if rate.momentum is None else rate.momentum
+def momentum_of(spec: Adam | AdamW | Sgd, rate: Rate) -> float:
+    """Return the momentum of a step, which for Adam is its first beta: the schedule's where that moves it."""
+    if rate.momentum is not None:
+        return rate.momentum
+    return spec.momentum if isinstance(spec, Sgd) else spec.betas[0]
 
 
 class FusedUpdate:
     """One optimizer on a list of parameters whose gradients are always written to the same tensors.
 
-    Parameters, gradients and moments are float32 and of one device. `lr` may be a tensor on a CUDA device, so that a
-    captured graph follows it.
+    Parameters, gradients and moments are float32 and on one device.
     """
 
     def __init__(
@@ -76,22 +76,24 @@ class FusedUpdate:
         self._count = torch.zeros((), dtype=torch.float32, device=self._parameters[0].device)
         self._counts = [self._count] * len(self._parameters)
 
-    def state(self) -> list[torch.Tensor]:
-        """Return the tensors that a step changes, beside the parameters."""
-        return [*self._first, *self._second, self._count]
+    def reset(self) -> None:
+        """Forget every step taken; the parameters stay as they are."""
+        for tensor in (*self._first, *self._second, self._count):
+            tensor.zero_()
 
     def apply(self, rate: Rate, lr: torch.Tensor | None = None, stop: torch.Tensor | None = None) -> None:
-        """Take one step at `rate`, or at the rate in the tensor `lr`, with the gradients as they are.
+        """Take one step at `rate`, with the gradients as they are.
 
-        Where the tensor `stop` is 1, nothing changes.
+        On a CUDA device the rate may be in the tensor `lr`, so that a captured graph follows it. Where the tensor
+        `stop` is 1, parameters and moments stay as they are.
         """
         self._count += 1
         at = rate.lr if lr is None else lr
         if isinstance(self._spec, Sgd):
             self._sgd(self._spec, rate, at, stop)
         else:
-            fused = torch.ops.aten._fused_adamw_ if isinstance(self._spec, AdamW) else torch.ops.aten._fused_adam_
-            fused(
+            ops = torch.ops.aten
+            overload_for(ops._fused_adamw_ if isinstance(self._spec, AdamW) else ops._fused_adam_, lr)(
                 self._parameters,
                 self._gradients,
                 self._first,
@@ -99,7 +101,7 @@ class FusedUpdate:
                 [],
                 self._counts,
                 lr=at,
-                beta1=first_beta(self._spec, rate),
+                beta1=momentum_of(self._spec, rate),
                 beta2=self._spec.betas[1],
                 weight_decay=self._spec.weight_decay,
                 eps=self._spec.eps,
@@ -109,8 +111,8 @@ class FusedUpdate:
             )
 
     def _sgd(self, spec: Sgd, rate: Rate, at: float | torch.Tensor, stop: torch.Tensor | None) -> None:
-        momentum = spec.momentum if rate.momentum is None else rate.momentum
-        torch.ops.aten._fused_sgd_(
+        momentum = momentum_of(spec, rate)
+        overload_for(torch.ops.aten._fused_sgd_, at)(
             self._parameters,
             self._gradients,
             self._first if momentum else [],
@@ -124,3 +126,8 @@ class FusedUpdate:
             is_first_step=False,
             found_inf=stop,
         )
+
+
+def overload_for(packet: Any, lr: float | torch.Tensor | None) -> Callable[..., object]:
+    """Return the kernel that takes the rate as it is; left to itself, PyTorch would ask a tensor for its number."""
+    return packet.tensor_lr if isinstance(lr, torch.Tensor) else packet.default

@@ -19,7 +19,7 @@ PACKAGES = ("doubleread", "torch", "numpy", "scipy", "pillow", "safetensors")
 
 def environment(threads: int, compute: Compute) -> dict[str, Any]:
     """Return the versions and the machine of this process; nothing in it names the user or the machine."""
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"computed": f"{compute.device}, {compute.precision}, {compute.path}"}
     if compute.path == "native":
         more["compiler"] = compiler_version()
     if compute.device == "cuda":

@@ -1,4 +1,4 @@
-"""One run, as a worker executes it: read the prepared set, train, write the attempt."""
+"""One run, or a stack of runs, as a worker executes it: read the prepared set, train, write the attempts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import torch
 from doubleread.dataset import open_run_data
 from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
-from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, is_whole, now, write_attempt
+from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, now, write_attempt
 from doubleread.training import Diverged, Epoch, Result, train
-from doubleread.training.stacked import Job, train_together
+from doubleread.training.records import RunSpec
+from doubleread.training.stacked import train_together
 from doubleread.worker.environment import environment
 
 
@@ -58,28 +59,30 @@ def execute(tasks: Sequence[Task]) -> None:
             progress = [files.enter_context((task.folder / PROGRESS).open("w")) for task in tasks]
             watchers = [_watcher(f.write, f.flush, seen) for f, seen in zip(progress, epochs, strict=True)]
             ends = _trained(tasks, data, watchers)
-        for task, its_data, seen, end in zip(tasks, data, epochs, ends, strict=True):
+    except Exception as error:
+        for task, seen in zip(tasks, epochs, strict=True):
+            _leave_failed(task, seen, error)
+        return
+    for task, its_data, seen, end in zip(tasks, data, epochs, ends, strict=True):
+        try:
             if isinstance(end, Diverged):
                 _leave_none(task, seen, State.DIVERGED, str(end))
             else:
                 _leave(task, its_data, end)
-    except Exception as error:
-        reason = "".join(traceback.format_exception_only(error)).strip()
-        for task, seen in zip(tasks, epochs, strict=True):
-            if not is_whole(task.folder):
-                _leave_none(task, seen, State.FAILED, reason, traceback.format_exc())
+        except Exception as error:
+            _leave_failed(task, seen, error)
 
 
 def _trained(
     tasks: Sequence[Task], data: Sequence[RunData], watchers: Sequence[Callable[[Epoch], None]]
 ) -> list[Result | Diverged]:
     if tasks[0].compute.path == "stacked":
-        jobs = [
-            Job(recipe=task.recipe, seed=task.seed, intensity=task.intensity, data=its_data)
+        specs = [
+            RunSpec(recipe=task.recipe, seed=task.seed, intensity=task.intensity, data=its_data)
             for task, its_data in zip(tasks, data, strict=True)
         ]
         bf16 = tasks[0].compute.precision == "bf16"
-        return train_together(jobs, tasks[0].compute.device, bf16, lambda job, epoch: watchers[job](epoch))
+        return train_together(specs, tasks[0].compute.device, bf16, lambda run, epoch: watchers[run](epoch))
     (task,) = tasks
     try:
         return [train(task.recipe, task.seed, task.intensity, data[0], watchers[0], task.compute)]
@@ -113,6 +116,11 @@ def _leave(task: Task, data: RunData, result: Result) -> None:
     logits = Logits(val_rows=data.val, val=result.val_logits, test_rows=data.test, test=result.test_logits)
     write_attempt(task.folder, record, logits, weights if task.keep_weights else None)
     (task.folder / PROGRESS).unlink()
+
+
+def _leave_failed(task: Task, epochs: list[Epoch], error: Exception) -> None:
+    reason = "".join(traceback.format_exception_only(error)).strip()
+    _leave_none(task, epochs, State.FAILED, reason, "".join(traceback.format_exception(error)))
 
 
 def _leave_none(task: Task, epochs: list[Epoch], state: State, reason: str, trace: str | None = None) -> None:

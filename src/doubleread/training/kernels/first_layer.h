@@ -75,9 +75,12 @@ INLINE void update(const update_t *u, vec *w_, vec *m_, vec *v_, vec g) {
   vec w = *w_, m = *m_;
   if (u->kind == SGD) {
     g += all(u->decay) * w;
-    m = m * all(u->momentum) + g;
-    *m_ = m;
-    *w_ = w - all(u->rate) * (u->nesterov ? g + m * all(u->momentum) : m);
+    if (u->momentum) {
+      m = m * all(u->momentum) + g;
+      *m_ = m;
+      g = u->nesterov ? g + m * all(u->momentum) : m;
+    }
+    *w_ = w - all(u->rate) * g;
     return;
   }
   vec v = *v_;

@@ -2,7 +2,7 @@
  *
  * The first layer, with nearly all of the work, is first_layer.h's. The rest is small and plain: its weights lie in one
  * piece, the bias of the first layer, then for each further layer weight[in][out] and bias[out], every row padded with
- * zeros to `pads` floats, a multiple of LANES. Padding stays zero: its slopes are.
+ * zeros to `pads` floats, a multiple of LANES. Padding stays zero: its gradients are.
  */
 #include "first_layer.h"
 
@@ -14,7 +14,7 @@ typedef struct {
   const int64_t *widths; /* units of each layer */
   const int64_t *pads;   /* the same, padded; the first to whole chunks */
   float *first, *first_m, *first_v;
-  float *rest, *rest_m, *rest_v, *slopes;
+  float *rest, *rest_m, *rest_v, *gradients;
   float *scratch;
   uint8_t *seen, *next; /* the pixels of two batches, in blocks */
   int64_t pixels, rest_size;
@@ -29,8 +29,8 @@ typedef struct {
   float *values; /* what enters the layers after the first, then the outputs; [layer][case][pad] */
 } work_t;
 
-/* Units of a vector count, for the caller to choose: a chunk has 1, 2 or 4 vectors. */
-int units(int nv) { return nv * LANES; }
+/* Units in a vector; a chunk has 1, 2 or 4 vectors. */
+int lanes(void) { return LANES; }
 int has_bf16(void) { return HAS_BF16; }
 
 static int64_t widest(const int64_t *pads, int layers) {
@@ -157,7 +157,7 @@ INLINE float dot(const float *a, const float *b, long pad) {
   return total;
 }
 
-/* Slopes of everything behind the first layer's products; the derivative by the products into `delta`. */
+/* Gradients of everything after the first layer's products; the derivative by the products into `delta`. */
 static void backward(const network_t *net, work_t work, long n, const float *mask_end) {
   long end = net->rest_size, hidden_end = 0;
   for (int l = 0; l + 1 < net->layers; l++) hidden_end += n * net->pads[l];
@@ -170,18 +170,18 @@ static void backward(const network_t *net, work_t work, long n, const float *mas
     for (long k = 0; k < out; k += LANES) {
       vec sum = all(0);
       for (long b = 0; b < n; b++) sum += *(vec *)(above + b * out + k);
-      *(vec *)(net->slopes + end - out + k) = sum;
+      *(vec *)(net->gradients + end - out + k) = sum;
       for (long i = 0; i < width; i += 2) {
         /* two rows at once: their sums do not wait for each other */
         vec one = all(0), two = all(0);
         long other = i + 1 < width ? i + 1 : i;
         for (long b = 0; b < n; b++) {
-          vec slope = *(vec *)(above + b * out + k);
-          one += all(values[b * in + i]) * slope;
-          two += all(values[b * in + other]) * slope;
+          vec gradient = *(vec *)(above + b * out + k);
+          one += all(values[b * in + i]) * gradient;
+          two += all(values[b * in + other]) * gradient;
         }
-        *(vec *)(net->slopes + at + i * out + k) = one;
-        *(vec *)(net->slopes + at + other * out + k) = two;
+        *(vec *)(net->gradients + at + i * out + k) = one;
+        *(vec *)(net->gradients + at + other * out + k) = two;
       }
     }
     memset(below, 0, n * in * sizeof(float));
@@ -193,10 +193,10 @@ static void backward(const network_t *net, work_t work, long n, const float *mas
     above = below, below = swap, end = at;
   }
   long pad = net->pads[0], chunk_width = net->nv * LANES;
-  memset(net->slopes, 0, pad * sizeof(float));
+  memset(net->gradients, 0, pad * sizeof(float));
   for (long b = 0; b < n; b++)
     for (long k = 0; k < pad; k++) {
-      net->slopes[k] += above[b * pad + k];
+      net->gradients[k] += above[b * pad + k];
       work.delta[in_chunks(b, k, n, chunk_width)] = net->factor * above[b * pad + k];
     }
 }
@@ -204,7 +204,7 @@ static void backward(const network_t *net, work_t work, long n, const float *mas
 static void update_rest(const network_t *net, const update_t *u) {
   update_t step = *u;
   for (long i = 0; i < net->rest_size; i += LANES)
-    update(&step, (vec *)(net->rest + i), (vec *)(net->rest_m + i), (vec *)(net->rest_v + i), *(vec *)(net->slopes + i));
+    update(&step, (vec *)(net->rest + i), (vec *)(net->rest_m + i), (vec *)(net->rest_v + i), *(vec *)(net->gradients + i));
 }
 
 /* Train on the cases at `rows`, `batch` at a time, one update each; returns how many updates were made.

@@ -1,0 +1,110 @@
+"""What every path writes down of a run in the same way: its epochs, and what it leaves at the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from doubleread.nouns import RunData
+from doubleread.recipe import Recipe
+from doubleread.seeds import data_order
+from doubleread.training.evaluation import Evaluator
+from doubleread.training.model import build_model
+from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
+from doubleread.training.schedules import Rate, rate_at
+from doubleread.training.steps import Stretch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSpec:
+    """Everything that a run is trained from."""
+
+    recipe: Recipe
+    seed: int
+    intensity: str
+    data: RunData
+
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has, the last short one included."""
+        return math.ceil(len(self.data.train) / self.recipe.batch_size)
+
+    def rows(self, epoch: int) -> torch.Tensor:
+        """Return the rows of the training cases in the order of an epoch, int64."""
+        return torch.from_numpy(self.data.train[data_order(self.seed, epoch, len(self.data.train))])
+
+    def rates(self, epoch: int) -> list[Rate]:
+        """Return the rate of each step of an epoch."""
+        return [rate_at(self.recipe, step, self.steps) for step in range(epoch * self.steps, (epoch + 1) * self.steps)]
+
+
+def record_epoch(spec: RunSpec, epoch: int, done: Stretch, val_logits: np.ndarray, seconds: float) -> Epoch:
+    """Return the record of an epoch from its steps and the validation logits after them.
+
+    Raises:
+        Diverged: a loss is not finite.
+    """
+    if not math.isfinite(done.losses[-1]):
+        raise Diverged(epoch, len(done.losses) - 1, float(done.losses[-1]))
+    data, rows = spec.data, spec.rows(epoch)
+    val_loss, val_accuracy = _validation(val_logits, data.labels[data.val])
+    if not math.isfinite(val_loss):
+        raise Diverged(epoch, spec.steps - 1, val_loss, "validation loss")
+    cases = [len(batch) for batch in rows.split(spec.recipe.batch_size)]
+    return Epoch(
+        epoch=epoch,
+        rate=spec.rates(epoch)[-1].lr,
+        train_loss=float(np.average(done.losses, weights=cases)),
+        train_accuracy=float(((done.logits > 0) == (data.labels[rows.numpy()] == 1)).mean()),
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        seconds=seconds,
+    )
+
+
+def finish(
+    spec: RunSpec,
+    epochs: Sequence[Epoch],
+    weights: dict[str, torch.Tensor],
+    seconds: float,
+    *,
+    sharing: int = 1,
+    images: torch.Tensor | None = None,
+) -> Result:
+    """Return what a trained run leaves; its logits are the reference model's in float32, whatever trained it.
+
+    `sharing` is how many runs its process trains, which share its processor time; `images` are those of the data where
+    they are on a device already, and then the logits are computed there.
+
+    Raises:
+        Diverged: a logit is not finite.
+    """
+    model = build_model(spec.recipe, spec.seed, spec.data)
+    model.load_state_dict(weights)
+    evaluator = Evaluator(model if images is None else model.to(images.device), spec.intensity, spec.data, images)
+    val, test = evaluator.logits(spec.data.val), evaluator.logits(spec.data.test)
+    if not (np.isfinite(val).all() and np.isfinite(test).all()):
+        raise Diverged(spec.recipe.epochs - 1, spec.steps - 1, math.nan, "final logit")
+    return Result(
+        epochs=tuple(epochs),
+        val_logits=val,
+        test_logits=test,
+        weights=weights,
+        health=health_of(epochs, val, test),
+        seconds=seconds,
+        cpu_seconds=time.process_time() / sharing,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def _validation(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return the unweighted binary cross-entropy of the logits, and the accuracy."""
+    found, target = torch.from_numpy(logits), torch.from_numpy(labels)
+    loss = float(nn.functional.binary_cross_entropy_with_logits(found, target.to(found.dtype)))
+    return loss, float(((found > 0) == (target == 1)).double().mean())
