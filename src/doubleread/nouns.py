@@ -101,7 +101,7 @@ class RunData:
 class Compute:
     """How a run is computed; part of its identity, because the last bits of its numbers depend on it.
 
-    `precision` is that of the products: `bf16` rounds their factors to bfloat16, weights stay float32. `path` is
+    `precision` is that of the products (see `Recipe`), as it has been resolved. `path` is
     `reference` (autograd), `tiles` (a perceptron's closed form by PyTorch's operations), `native` (the same by the
     compiled routine) or `stacked` (runs of equal shape in one batched computation).
     """

@@ -54,8 +54,9 @@ class Recipe(Spec):
 
     `batch_size` counts cases; the last batch of an epoch may be shorter. `threads` is the number of CPU threads of
     the run; results depend on it, so it is part of the recipe. `precision` is that of the products: `fp32`; `bf16`,
-    factors rounded to bfloat16 while weights and sums stay float32; or `auto`, bf16 where the benchmark has shown a
-    gain on this processor, else fp32.
+    the factors of a perceptron's first layer rounded to bfloat16 (in the reference loop those of every layer, by
+    autocast) while weights and moments stay float32; or `auto`, bf16 where the benchmark has shown that a perceptron
+    gains on this processor, else fp32.
     """
 
     model: ModelSpec

@@ -54,7 +54,7 @@ def data_key(data: DataSpec) -> str:
 
 
 def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str, compute: Compute) -> dict[str, Any]:
-    """Return what makes a run the run it is: equal identities mean equal numbers, so such a run is trained once."""
+    """Return what makes a run the run it is: runs of equal identities are one run, trained once."""
     return {
         "recipe": recipe.canonical(),
         "intensity": intensity,
