@@ -37,8 +37,9 @@ def train(
     epochs: list[Epoch] = []
     for epoch in range(recipe.epochs):
         start = time.perf_counter()
-        done = trainer.train(epoch, spec.rows(epoch), spec.rates(epoch))
+        rows, rates = spec.rows(epoch), spec.rates(epoch)
+        done = trainer.train(epoch, rows, rates)
         val_logits = trainer.evaluate(data.val)
-        epochs.append(record_epoch(spec, epoch, done, val_logits, time.perf_counter() - start))
+        epochs.append(record_epoch(spec, epoch, rows, rates[-1], done, val_logits, time.perf_counter() - start))
         on_epoch(epochs[-1])
     return finish(spec, epochs, trainer.weights(), time.perf_counter() - began)

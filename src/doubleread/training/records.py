@@ -44,22 +44,24 @@ class RunSpec:
         return [rate_at(self.recipe, step, self.steps) for step in range(epoch * self.steps, (epoch + 1) * self.steps)]
 
 
-def record_epoch(spec: RunSpec, epoch: int, done: Stretch, val_logits: np.ndarray, seconds: float) -> Epoch:
-    """Return the record of an epoch from its steps and the validation logits after them.
+def record_epoch(
+    spec: RunSpec, epoch: int, rows: torch.Tensor, rate: Rate, done: Stretch, val_logits: np.ndarray, seconds: float
+) -> Epoch:
+    """Return the record of an epoch: its cases at `rows`, its last rate, its steps, the validation logits after them.
 
     Raises:
         Diverged: a loss is not finite.
     """
     if not math.isfinite(done.losses[-1]):
         raise Diverged(epoch, len(done.losses) - 1, float(done.losses[-1]))
-    data, rows = spec.data, spec.rows(epoch)
+    data = spec.data
     val_loss, val_accuracy = _validation(val_logits, data.labels[data.val])
     if not math.isfinite(val_loss):
         raise Diverged(epoch, spec.steps - 1, val_loss, "validation loss")
     cases = [len(batch) for batch in rows.split(spec.recipe.batch_size)]
     return Epoch(
         epoch=epoch,
-        rate=spec.rates(epoch)[-1].lr,
+        rate=rate.lr,
         train_loss=float(np.average(done.losses, weights=cases)),
         train_accuracy=float(((done.logits > 0) == (data.labels[rows.numpy()] == 1)).mean()),
         val_loss=val_loss,

@@ -52,32 +52,24 @@ def train_together(
     stack = _Stack(specs, device, bf16)
     step = stack.captured() if stack.can_be_captured() else stack.step
     epochs: list[list[Epoch]] = [[] for _ in specs]
-    ends: dict[int, Diverged] = {}
-    results: dict[int, Result] = {}
+    ends: list[Diverged | None] = [None for _ in specs]
     for epoch in range(specs[0].recipe.epochs):
         start = time.perf_counter()
-        found = list(zip(*stack.epoch(epoch, step), strict=True))
+        rows, rates = [spec.rows(epoch) for spec in specs], [spec.rates(epoch) for spec in specs]
+        done, val_RN = stack.epoch(epoch, rows, rates, step)
         seconds = (time.perf_counter() - start) / len(specs)
-        for number, (done, val_logits) in enumerate(found):
-            if number in ends:
+        for r, spec in enumerate(specs):
+            if ends[r] is not None:
                 continue
             try:
-                epochs[number].append(record_epoch(specs[number], epoch, done, val_logits, seconds))
+                record = record_epoch(spec, epoch, rows[r], rates[r][-1], done[r], val_RN[r], seconds)
             except Diverged as diverged:
-                ends[number] = diverged
-                continue
-            on_epoch(number, epochs[number][-1])
+                ends[r] = diverged
+            else:
+                epochs[r].append(record)
+                on_epoch(r, record)
     seconds = (time.perf_counter() - began) / len(specs)
-    for number, spec in enumerate(specs):
-        if number not in ends:
-            try:
-                weights = stack.weights(number)
-                results[number] = finish(
-                    spec, epochs[number], weights, seconds, sharing=len(specs), images=stack.images
-                )
-            except Diverged as diverged:
-                ends[number] = diverged
-    return [results[number] if number in results else ends[number] for number in range(len(specs))]
+    return [end or stack.finished(r, epochs[r], seconds) for r, end in enumerate(ends)]
 
 
 class _Stack:
@@ -139,15 +131,37 @@ class _Stack:
 
         return step
 
-    def epoch(self, epoch: int, step: Callable[[int], None]) -> tuple[list[Stretch], list[np.ndarray]]:
-        """Train one epoch; return each run's steps and its validation logits after them."""
-        rows_RN = torch.stack([spec.rows(epoch) for spec in self.specs]).to(self.device)
-        rates = list(zip(*(spec.rates(epoch) for spec in self.specs), strict=True))
-        losses_SR, logits_RN = self._steps_of(epoch, rows_RN, rates, step)
+    def epoch(
+        self,
+        epoch: int,
+        rows: Sequence[torch.Tensor],
+        rates: Sequence[Sequence[Rate]],
+        step: Callable[[int], None],
+    ) -> tuple[list[Stretch], np.ndarray]:
+        """Train one epoch; return each run's steps, and the validation logits after them, (R, n).
+
+        `rows` and `rates` have for each run the order of its cases and the rate of each step.
+        """
+        by_step = list(zip(*rates, strict=True))
+        losses_SR, logits_RN = self._steps_of(epoch, torch.stack(list(rows)).to(self.device), by_step, step)
         stretches = [
             Stretch(_up_to_broken(losses), logits) for losses, logits in zip(losses_SR.T, logits_RN, strict=True)
         ]
-        return stretches, list(self._evaluate())
+        return stretches, self._evaluate()
+
+    def finished(self, number: int, epochs: Sequence[Epoch], seconds: float) -> Result | Diverged:
+        """Return what a run leaves that has gone through all its epochs."""
+        try:
+            return finish(
+                self.specs[number],
+                epochs,
+                self.weights(number),
+                seconds,
+                sharing=len(self.specs),
+                images=self.images,
+            )
+        except Diverged as diverged:
+            return diverged
 
     def _steps_of(
         self, epoch: int, rows_RN: torch.Tensor, rates: Sequence[Sequence[Rate]], step: Callable[[int], None]

@@ -99,8 +99,12 @@ INLINE void shifts_of(float *out, long inside, float shift) {
   for (long i = 0; i < BLOCK; i++) out[i] = i < inside ? shift : 0;
 }
 
-/* Pixels of a block as float32, [case][64]. */
-INLINE void widen(float *out, const uint8_t *x, long n, const float *shifts) {
+/* Pixels of a block as float32, [case][64]; `shift` tells whether there is anything to subtract. */
+INLINE void widen(float *out, const uint8_t *x, long n, const float *shifts, float shift) {
+  if (!shift) {
+    for (long i = 0; i < n * BLOCK; i++) out[i] = x[i];
+    return;
+  }
   for (long b = 0; b < n; b++)
     for (long i = 0; i < BLOCK; i++) out[b * BLOCK + i] = x[b * BLOCK + i] - shifts[i];
 }
@@ -273,7 +277,7 @@ INLINE parts_t parts_of(float *scratch, long n_seen, long n_next, int nv) {
 }
 
 /* Add the products of `n` cases with a block's weights to p.sums. */
-INLINE void products_of(const float *w, const uint8_t *x, long n, parts_t p, int nv, int bf16) {
+INLINE void products_of(const float *w, const uint8_t *x, long n, parts_t p, float shift, int nv, int bf16) {
   long b = 0;
 #if HAS_BF16
   if (bf16) {
@@ -287,7 +291,7 @@ INLINE void products_of(const float *w, const uint8_t *x, long n, parts_t p, int
   }
 #endif
   (void)bf16;
-  widen(p.next, x, n, p.shifts);
+  widen(p.next, x, n, p.shifts, shift);
   for (; b + CASES_AT_ONCE <= n; b += CASES_AT_ONCE)
     multiply(w, p.next + b * BLOCK, p.sums + b * nv * LANES, nv, CASES_AT_ONCE);
   for (; b < n; b++) multiply(w, p.next + b * BLOCK, p.sums + b * nv * LANES, nv, 1);
@@ -312,13 +316,13 @@ INLINE void chunk(float *w, float *m, float *v, long pixels, batch_t seen, const
       } else
 #endif
       {
-        widen(p.seen, x, seen.n, p.shifts);
+        widen(p.seen, x, seen.n, p.shifts, shift);
         descend(w, m, v, p.seen, delta, seen.n, nv, u);
       }
     }
     if (!next.x) continue;
     if (i % SPAN == 0) memset(p.sums, 0, next.n * nv * LANES * sizeof(float));
-    products_of(w, next.x + i * BLOCK * next.n, next.n, p, nv, bf16);
+    products_of(w, next.x + i * BLOCK * next.n, next.n, p, shift, nv, bf16);
     if (i % SPAN == SPAN - 1 || i == blocks - 1)
       for (long j = 0; j < next.n * nv * LANES; j++) sums[j] += p.sums[j];
   }
