@@ -187,7 +187,7 @@ def test_the_page_says_what_must_be_said(html):
         "the loss is",
         "not stated",
         "internal test",
-        "one process, 1 thread, fp32",
+        "one process, 1 thread, cpu, fp32, ",
     ):
         assert text in html, text
 
