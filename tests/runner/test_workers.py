@@ -2,8 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
+from doubleread.dataset import open_run_data
+from doubleread.errors import UserError
 from doubleread.nouns import REFERENCE, Compute
 from doubleread.processes import usable_cores
 from doubleread.runner import Silent, default_workers, prepare_study, train_study, workers
@@ -11,7 +15,10 @@ from doubleread.runner.workers import affordable, available_bytes
 from doubleread.store import open_store, run_folder
 from doubleread.study import parse_study
 from doubleread.training.memory import worker_bytes
-from tests.training.conftest import recipe
+from doubleread.training.paths import make_trainer
+from doubleread.training.records import RunSpec
+from doubleread.worker import Task, execute
+from tests.training.conftest import on, paths, recipe
 
 MIB = 2**20
 
@@ -105,8 +112,6 @@ def test_a_record_says_how_the_run_was_computed(study_dict, tmp_path):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda"])
 def test_a_device_that_is_not_there(study_dict, tmp_path, device, monkeypatch):
-    from doubleread.errors import UserError
-
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     expected = {
         "tpu": "--device: got tpu; expected auto, cpu or cuda; leave it out for auto",
@@ -115,3 +120,40 @@ def test_a_device_that_is_not_there(study_dict, tmp_path, device, monkeypatch):
     with pytest.raises(UserError) as error:
         prepare_study(parse_study(study_dict, place="s"), tmp_path, Silent(), device=device)
     assert str(error.value) == expected
+
+
+def test_images_are_mapped_and_never_copied(study_dict, tmp_path):
+    ready = prepared(study_dict, tmp_path)
+    (data_hash,) = ready.sets
+    data = open_run_data(tmp_path / "data" / data_hash, 0)
+    assert isinstance(data.images, np.memmap)
+    spec = RunSpec(recipe=recipe(), seed=0, intensity="unit", data=data)
+    held = {
+        "reference": lambda trainer: trainer._reader._images.numpy(),
+        "tiles": lambda trainer: trainer._first._images.numpy(),
+        "native": lambda trainer: trainer._kept[0],
+    }
+    for path in ("reference", *paths()):
+        assert np.shares_memory(held[path](make_trainer(spec, on(path))), data.images), path
+
+
+def test_a_run_has_the_threads_of_its_recipe_and_no_more(study_dict, tmp_path):
+    study_dict["base"]["threads"] = 2
+    with open_store(tmp_path, write=True) as store:
+        study = parse_study({**study_dict, "seeds": 1}, place="s")
+        ready = prepare_study(study, store.data_folder, Silent(), device="cpu")
+    asked = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            run = ready.plan.runs[0]
+            task = Task(
+                root=tmp_path, run_id=run.run_id, attempt=threads,
+                recipe=run.recipe.model_copy(update={"threads": threads}), intensity=run.intensity, seed=0,
+                data_hash=run.data_hash, compute=REFERENCE, identity=run.identity, keep_weights=False,
+            )  # fmt: skip
+            execute([task])
+            asked.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+    assert asked == [1, 2]

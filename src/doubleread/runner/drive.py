@@ -14,7 +14,7 @@ from doubleread.engines import WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.live import Live
 from doubleread.runner.units import Unit, units_of
-from doubleread.store import Store, is_whole, read_progress
+from doubleread.store import Store, has_begun, is_whole, read_progress
 from doubleread.study import Plan, PlannedRun
 from doubleread.worker import Task, execute
 
@@ -125,7 +125,9 @@ class _Driver:
 
     def live(self) -> Live:
         """Return the present moment."""
-        running = {task.run_id: read_progress(task.folder) for tasks in self.tasks.values() for task in tasks}
+        # what is handed over but waits for its turn is not running yet
+        begun = [task for tasks in self.tasks.values() for task in tasks if has_begun(task.folder)]
+        running = {task.run_id: read_progress(task.folder) for task in begun}
         waiting = (State.PLANNED, State.RUNNING)
         done = sum(work for run_id, work in self.work.items() if self.states[run_id] not in waiting)
         done += sum(self.work[run_id] * len(epochs) / self.epochs[run_id] for run_id, epochs in running.items())

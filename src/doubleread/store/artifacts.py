@@ -71,6 +71,11 @@ def read_logits(root: Path, run_id: str) -> Logits:
         )
 
 
+def has_begun(folder: Path) -> bool:
+    """Tell whether a worker has begun the attempt in `folder`."""
+    return (folder / PROGRESS).is_file()
+
+
 def read_progress(folder: Path) -> list[dict[str, float]]:
     """Return the epochs that a worker has finished so far; a line that is still being written is left out."""
     try:
