@@ -183,6 +183,26 @@ def test_what_is_compiled_is_kept(another_compiler, tmp_path):
     assert library.stat().st_mtime_ns == written
 
 
+@pytest.fixture
+def without_avx512(another_compiler, monkeypatch):
+    """The routine as a processor with AVX2 alone gets it."""
+    flags = ["-march=x86-64-v3" if flag == "-march=native" else flag for flag in native.FLAGS]
+    monkeypatch.setattr(native, "FLAGS", tuple(flags))
+    another_compiler("cc")
+    assert native.native().lanes == 8
+    assert not native.native().has_bf16
+
+
+@pytest.mark.slow
+def test_equal_without_avx512(data, without_avx512):
+    for name in ("bce", "ce-weights", "dropout", "wide", "batch-7", "no-hidden", "optimizer-adamw", "sgd-onecycle"):
+        plan = recipe(**VARIANTS[name])
+        alike(
+            train(plan, 3, "standard", data, compute=on("native")), train(plan, 3, "standard", data, compute=REFERENCE)
+        )
+    assert compute_of(recipe(precision="bf16")) == on("tiles", "bf16")
+
+
 def test_every_source_of_the_routine_is_in_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["doubleread"]
     for name in native.SOURCES:
