@@ -105,3 +105,10 @@ def test_a_script_without_a_guard_is_not_started_again(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "68"
     assert Path(tmp_path / "started").read_text() == "x"
+
+
+def test_keeping_large_blocks_is_for_any_process():
+    # in a process of its own: it changes how memory is handled from then on
+    code = "from doubleread.processes import keep_large_blocks; keep_large_blocks(); print(len(bytes(10**8)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "100000000\n"

@@ -17,7 +17,7 @@ import numpy as np
 from doubleread.errors import UnreadableImage, WorkFailed
 from doubleread.images import resize_grey
 from doubleread.nouns import Source
-from doubleread.processes import main_module_hidden, usable_cores
+from doubleread.processes import keep_large_blocks, main_module_hidden, usable_cores
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -98,7 +98,9 @@ class _Reader:
         pixels = self._source.read(index)
         if index in self._rows:
             self._array[self._rows[index]] = resize_grey(pixels, self._array.shape[1])
-        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=float(pixels.mean()))
+        # by columns first: a sum over all of them at once would go through float64
+        mean = int(pixels.sum(axis=0, dtype=np.uint32).sum(dtype=np.uint64)) / pixels.size
+        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean)
 
 
 _mine: _Reader | None = None
@@ -109,6 +111,7 @@ def _begin(source: Source, target: Target | None) -> None:
     global _mine
     # Ctrl-C reaches the whole group; the one who asked for the images decides what becomes of it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_large_blocks()
     _mine = _Reader(source, target)
 
 
