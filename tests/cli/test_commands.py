@@ -180,6 +180,7 @@ def test_check_plans_and_leaves_nothing(call, trained, tmp_path, monkeypatch):
     plan = json.loads(out)
     assert code == 0
     assert plan["runs"] == {"planned": 8, "there": 0, "to_train": 8}
+    assert [set(compute) for compute in plan["computed"]] == [{"device", "precision", "path"}]
     assert plan["seconds"] > 0
     assert plan["arms"][0]["recipe"]["optimizer"]["betas"] == [0.9, 0.999]
     assert list(tmp_path.iterdir()) == []

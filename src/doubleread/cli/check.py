@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
         "arms": [_arm(arm) for arm in study.arms],
         "seeds": list(study.seeds),
         "runs": {"planned": len(runs), "there": len(runs) - len(missing), "to_train": len(missing)},
+        "computed": [asdict(compute) for compute in dict.fromkeys(run.compute for run in runs)],
         "workers": workers,
         "seconds": seconds / workers,
         "bytes": size + sum(_bytes(data) for data in prepared.sets.values()),
@@ -203,6 +205,8 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
         f"about {in_words(plan['seconds'])} with {plan['workers']} at once,"
         f" {plan['bytes'] / 2**20:,.0f} MiB on the disk"
     )
+    how = "; ".join(", ".join(compute.values()) for compute in plan["computed"])
+    console.print(f"computed by: {how}", markup=False)
 
 
 def _counts(data: PreparedSet) -> Table:

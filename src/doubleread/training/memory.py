@@ -7,8 +7,8 @@ from doubleread.recipe import Recipe
 from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.model import count_parameters
 
-PROCESS = 80 * 2**20
-"""Bytes of a worker beside what it trains: the server's pages that it writes to. Measured: 20 to 60 MiB."""
+PROCESS = 160 * 2**20
+"""Bytes of a worker beside what it trains: the server's pages that it writes to. Measured: 20 to 140 MiB."""
 
 
 def worker_bytes(recipe: Recipe, compute: Compute, pixels: int) -> int:

@@ -74,7 +74,7 @@ class NativePerceptron:
         units, pixels = self._shapes[0]
         by_unit = self._first[:, :pixels].transpose(0, 2, 1).reshape(-1, pixels)[:units]
         tensors = [by_unit, self._rest[:units]]
-        for (out, width), (weight, bias) in zip(self._shapes[1:], self._behind(), strict=True):
+        for (out, width), (weight, bias) in zip(self._shapes[1:], self._later(), strict=True):
             tensors += [weight[:width, :out].T, bias[:out]]
         copies = [torch.from_numpy(np.array(tensor, order="C")) for tensor in tensors]
         return dict(zip(self._names, copies, strict=True))
@@ -105,7 +105,7 @@ class NativePerceptron:
         self._scratch = aligned((bytes_needed,), np.uint8)
         self._batches = [aligned((padded * self._largest,), np.uint8) for _ in range(2)]
 
-    def _behind(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _later(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the weights [in][pad] and bias [pad] of each layer after the first, as views."""
         found, at = [], int(self._pads[0])
         for rows, pad in zip(self._widths[:-1].tolist(), self._pads[1:].tolist(), strict=True):
@@ -122,7 +122,7 @@ class NativePerceptron:
             part = tensors[0][chunk * width : (chunk + 1) * width]
             self._first[chunk, :pixels, : len(part)] = part.T
         self._rest[:units] = tensors[1]
-        for (weight, bias), w, b in zip(self._behind(), tensors[2::2], tensors[3::2], strict=True):
+        for (weight, bias), w, b in zip(self._later(), tensors[2::2], tensors[3::2], strict=True):
             weight[:, : w.shape[0]], bias[: len(b)] = w.T, b
 
     def _described(self, spec: RunSpec, bf16: bool) -> Network:
