@@ -43,7 +43,7 @@ class Item:
 class Source(Protocol):
     """Images somewhere. Listing is cheap; reading may be called from several threads at once.
 
-    A source whose images take work can be pickled, so that processes may read it too.
+    One whose images take work may be read by several processes too, each with a copy of the source.
     """
 
     @property
