@@ -288,6 +288,8 @@ def main() -> None:
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="real JPEGs in class folders, to be read")
     parser.add_argument("--out", type=Path, default=Path("bench"), metavar="FOLDER", help="where the tables go")
     arguments = parser.parse_args()
+    if arguments.images is not None and next(arguments.images.rglob("*.jpeg"), None) is None:
+        parser.error(f"--images {arguments.images}: no .jpeg files there; expected a folder of class folders of JPEGs")
     results = run(arguments.quick, arguments.images)
     text = text_of(results)
     print(text)

@@ -135,7 +135,6 @@ def _record(task: Task, epochs: list[Epoch], state: State) -> dict[str, Any]:
         "state": state.value,
         "identity": task.identity,
         "recipe": task.recipe.complete(),
-        "compute": asdict(task.compute),
         "epochs": [asdict(epoch) for epoch in epochs],
         "finished": now(),
         "environment": environment(task.recipe.threads, task.compute),
