@@ -1,4 +1,4 @@
-"""Losses on a model's outputs, their gradients in closed form, and the logit that they all lead to."""
+"""Losses on a model's outputs, and the logit that they all lead to."""
 
 # B cases of a batch, C outputs
 
@@ -15,15 +15,12 @@ from doubleread.recipe import Bce, Ce
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs (B, C), float32, and labels (B,), int64, to the weighted mean loss, a scalar."""
 
-LossAndGradient = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""From the same to the loss and its derivative by the outputs, (B, C)."""
-
 OUTPUTS = {"bce": 1, "ce": 2}
 """How many outputs the model needs, by loss."""
 
 
 def logit_of(outputs_BC: torch.Tensor) -> torch.Tensor:
-    """Return the logit of the positive class, shape (B,): the one output, or output 1 minus output 0."""
+    """Return the logit of the positive class, (…, B): the one output of (…, B, C), or output 1 minus output 0."""
     if outputs_BC.shape[-1] == 1:
         return outputs_BC[..., 0]
     return outputs_BC[..., 1] - outputs_BC[..., 0]
@@ -49,30 +46,6 @@ def make_loss(spec: Bce | Ce, train_labels: np.ndarray, device: torch.device | s
         return functional.binary_cross_entropy_with_logits(logits, target, weight=mine, reduction="sum") / mine.sum()
 
     return binary_cross_entropy
-
-
-def make_loss_and_gradient(spec: Bce | Ce, train_labels: np.ndarray) -> LossAndGradient:
-    """Return the same loss together with its derivative, for paths without autograd.
-
-    With z the logit (the difference of the two outputs for cross-entropy, which depends on nothing else), each case
-    costs softplus(z) − label · z, and its derivative by z is σ(z) − label.
-    """
-    weights = class_weights(spec, train_labels)
-    two = isinstance(spec, Ce)
-
-    def loss_and_gradient(outputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = logit_of(outputs)
-        target = labels.to(z.dtype)
-        costs = functional.softplus(z).sub_(target * z)
-        by_z = torch.sigmoid(z).sub_(target)
-        if weights is None:
-            loss, by_z = costs.mean(), by_z.div_(len(z))
-        else:
-            mine = weights[labels]
-            loss, by_z = (costs * mine).sum() / mine.sum(), by_z.mul_(mine / mine.sum())
-        return loss, torch.stack((-by_z, by_z), dim=-1) if two else by_z.unsqueeze(-1)
-
-    return loss_and_gradient
 
 
 def class_weights(spec: Bce | Ce, train_labels: np.ndarray) -> torch.Tensor | None:

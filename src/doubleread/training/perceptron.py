@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from doubleread.training.dense import Dense, loss_and_gradient
 from doubleread.training.evaluation import EVALUATION_BATCH
-from doubleread.training.losses import logit_of, make_loss_and_gradient
+from doubleread.training.losses import logit_of
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import seed_dropout
-from doubleread.training.records import RunSpec
+from doubleread.training.records import RunSpec, weights_and_outputs
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch, step_by_step
 from doubleread.training.tiled_layer import TiledFirstLayer
@@ -45,10 +46,12 @@ class TiledPerceptron:
         values = torch.cat([tensor.reshape(-1) for tensor in tensors])
         gradients = torch.zeros_like(values)
         # in one piece, so that one call updates them all
-        self._rest, self._gradients = views(values, tensors), views(gradients, tensors)
+        self._rest, slots = _views(values, tensors), _views(gradients, tensors)
         self._widths = [len(bias) for bias in self._rest[:-1:2]]
         self._optimizer = FusedUpdate(recipe.optimizer, [values], [gradients])
-        self._criterion = make_loss_and_gradient(recipe.loss, data.labels[data.train])
+        alone = [[tensor.unsqueeze(0) for tensor in kind] for kind in (self._rest, slots)]
+        self._dense = Dense(alone[0][::2], alone[0][1::2], alone[1][::2], alone[1][1::2])
+        self._class_weights, self._two = weights_and_outputs([spec])
 
     def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
@@ -59,7 +62,7 @@ class TiledPerceptron:
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
         """See `Trainer`."""
         parts = [
-            logit_of(self._through(self._first.products(part), [])[1])
+            logit_of(self._outputs(self._first.products(part), []))[0]
             for part in torch.from_numpy(rows).split(EVALUATION_BATCH)
         ]
         return torch.cat(parts).numpy()
@@ -70,43 +73,24 @@ class TiledPerceptron:
         return dict(zip(self._names, tensors, strict=True))
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
-        self._masks = draw_masks(self._widths, len(rows), self._recipe.model.dropout)
-        self._inputs, outputs = self._through(self._products, self._masks)
-        loss, self._delta = self._criterion(outputs, self._labels[rows])
-        return loss.item(), logit_of(outputs)
+        masks = draw_masks(self._widths, len(rows), self._recipe.model.dropout)
+        outputs = self._outputs(self._products, [mask.unsqueeze(0) for mask in masks])
+        labels = self._labels[rows].unsqueeze(0)
+        losses, logits, self._delta = loss_and_gradient(outputs, labels, self._class_weights, self._two)
+        return losses.item(), logits[0]
 
-    def _through(
-        self, products: torch.Tensor, masks: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Return what enters each layer but the first, and the outputs (B, C)."""
-        inputs = []
-        values = torch.add(self._rest[0], products, alpha=self._factor)
-        for number, (weight, bias) in enumerate(zip(self._rest[1::2], self._rest[2::2], strict=True)):
-            values = values.clamp_min(0)
-            if masks:
-                values = values * masks[number]
-            inputs.append(values)
-            values = torch.addmm(bias, values, weight.t())
-        return inputs, values
+    def _outputs(self, products: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        return self._dense.forward((products * self._factor).unsqueeze(0), masks)
 
     def _update(self, rate: Rate, following: torch.Tensor | None) -> None:
-        delta = self._delta
-        for layer in reversed(range(len(self._inputs))):
-            below = self._inputs[layer]
-            torch.mm(delta.t(), below, out=self._gradients[2 * layer + 1])
-            torch.sum(delta, 0, out=self._gradients[2 * layer + 2])
-            delta = torch.mm(delta, self._rest[2 * layer + 1])
-            if self._masks:
-                delta.mul_(self._masks[layer])
-            delta = delta * (below > 0)
-        torch.sum(delta, 0, out=self._gradients[0])
+        delta = self._dense.backward(self._delta)[0] * self._factor
         self._optimizer.apply(rate)
-        products = self._first.descend(delta * self._factor, rate, following)
+        products = self._first.descend(delta, rate, following)
         if products is not None:
             self._products = products
 
 
-def views(flat: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def _views(flat: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Return parts of a flat tensor, one after the other, in the shapes of `like`."""
     parts = flat.split([tensor.numel() for tensor in like])
     return [part.view_as(tensor) for part, tensor in zip(parts, like, strict=True)]

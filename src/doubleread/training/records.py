@@ -15,6 +15,7 @@ from doubleread.nouns import RunData
 from doubleread.recipe import Recipe
 from doubleread.seeds import data_order
 from doubleread.training.evaluation import Evaluator
+from doubleread.training.losses import OUTPUTS, class_weights
 from doubleread.training.model import build_model
 from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
 from doubleread.training.schedules import Rate, rate_at
@@ -42,6 +43,13 @@ class RunSpec:
     def rates(self, epoch: int) -> list[Rate]:
         """Return the rate of each step of an epoch."""
         return [rate_at(self.recipe, step, self.steps) for step in range(epoch * self.steps, (epoch + 1) * self.steps)]
+
+
+def weights_and_outputs(specs: Sequence[RunSpec]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the class weights of runs, (R, 2), and whether each has two outputs, (R, 1), as 1 or 0; float32."""
+    found = [class_weights(spec.recipe.loss, spec.data.labels[spec.data.train]) for spec in specs]
+    weights = torch.stack([torch.ones(2) if one is None else one for one in found])
+    return weights, torch.tensor([[float(OUTPUTS[spec.recipe.loss.name] == 2)] for spec in specs])
 
 
 def record_epoch(

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from doubleread.recipe import Recipe
+from doubleread.training.dense import Dense, loss_and_gradient
 from doubleread.training.evaluation import EVALUATION_BATCH
-from doubleread.training.losses import class_weights
+from doubleread.training.losses import OUTPUTS, logit_of
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.randomness import seed_dropout
-from doubleread.training.records import RunSpec, finish, record_epoch
+from doubleread.training.records import RunSpec, finish, record_epoch, weights_and_outputs
 from doubleread.training.result import Diverged, Epoch, Result
 from doubleread.training.schedules import Rate, rate_at
 from doubleread.training.steps import Stretch
@@ -87,8 +88,9 @@ class _Stack:
         scalings = [scaling_of(spec.intensity, spec.data) for spec in specs]
         self._shift_R11 = self._column([s.shift for s in scalings]).view(-1, 1, 1)
         self._factor_R11 = self._column([s.factor for s in scalings]).view(-1, 1, 1)
-        self._load_weights()
-        self._load_losses()
+        weights, two = weights_and_outputs(specs)
+        self._class_weights_R2, self._two_R1 = weights.to(self.device), two.to(self.device)
+        self._load_weights(two[:, 0] == 1)
         runs = len(specs)
         self._rates_R = torch.zeros(runs, device=self.device)
         self._momenta: list[Rate] = [Rate(0.0)] * runs
@@ -188,23 +190,19 @@ class _Stack:
         """Take one step of every run on the first `n` cases of the static batch."""
         at = self._at
         pixels = self._pixels(at.rows_RB[:, :n])
-        inputs, outputs_RB2 = self._through(pixels, [mask[:, :n] for mask in at.masks])
-        delta = self._criterion(outputs_RB2, self._labels[at.rows_RB[:, :n]], n)
-        torch.maximum(self._dead_R, (~torch.isfinite(at.losses_R)).float(), out=self._dead_R)
-        for layer in reversed(range(1, len(self._weights))):
-            below = inputs[layer - 1]
-            torch.bmm(delta.transpose(1, 2), below, out=self._gradients[2 * layer])
-            torch.sum(delta, 1, out=self._gradients[2 * layer + 1])
-            delta = torch.bmm(delta, self._weights[layer])
-            if at.masks:
-                delta = delta * at.masks[layer - 1][:, :n]
-            delta = delta * (below > 0)
-        torch.sum(delta, 1, out=self._gradients[1])
+        outputs = self._outputs(pixels, [mask[:, :n] for mask in at.masks])
+        losses, logits, delta = loss_and_gradient(
+            outputs, self._labels[at.rows_RB[:, :n]], self._class_weights_R2, self._two_R1
+        )
+        at.losses_R.copy_(losses)
+        at.logits_RB[:, :n].copy_(logits)
+        torch.maximum(self._dead_R, (~torch.isfinite(losses)).float(), out=self._dead_R)
+        delta = self._dense.backward(delta)
         scaled = (delta * self._factor_R11).transpose(1, 2).to(self._type)
         if self._type == torch.float32:
-            torch.bmm(scaled, pixels, out=self._gradients[0])
+            torch.bmm(scaled, pixels, out=self._first_gradient)
         else:
-            self._gradients[0].copy_(torch.bmm(scaled, pixels))
+            self._first_gradient.copy_(torch.bmm(scaled, pixels))
         for number, update in enumerate(self._updates):
             # a captured graph reads the rate from where it lies; the kernels of the CPU want a number
             lr = self._rates_R[number] if self.device.type == "cuda" else None
@@ -212,7 +210,7 @@ class _Stack:
 
     def weights(self, number: int) -> dict[str, torch.Tensor]:
         """Return the state of one run's model, on the CPU."""
-        outputs = 2 if self._two[number] else 1
+        outputs = OUTPUTS[self.specs[number].recipe.loss.name]
         tensors = []
         for weight, bias in zip(self._weights, self._biases, strict=True):
             tensors += [weight[number], bias[number]]
@@ -222,27 +220,23 @@ class _Stack:
     def _column(self, values: Sequence[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device)
 
-    def _load_weights(self) -> None:
+    def _load_weights(self, two: torch.Tensor) -> None:
         models = [build_model(spec.recipe, spec.seed, spec.data) for spec in self.specs]
         self._names = list(models[0].state_dict())
-        self._two = [spec.recipe.loss.name == "ce" for spec in self.specs]
         states = [[tensor.detach() for tensor in model.state_dict().values()] for model in models]
-        for state, two in zip(states, self._two, strict=True):
-            if not two:
+        for state, has_two in zip(states, two.tolist(), strict=True):
+            if not has_two:
                 # a run with one output has it as its second, beside one that is and stays zero
                 state[-2:] = [torch.cat([torch.zeros_like(tensor), tensor]) for tensor in state[-2:]]
         stacked = [torch.stack(tensors).to(self.device) for tensors in zip(*states, strict=True)]
         self._weights, self._biases = stacked[::2], stacked[1::2]
-        self._gradients = [torch.zeros_like(tensor) for tensor in stacked]
+        gradients = [torch.zeros_like(tensor) for tensor in stacked]
+        self._first_gradient = gradients[0]
+        self._dense = Dense(self._biases, self._weights[1:], gradients[1::2], gradients[2::2])
         self._updates = [
-            FusedUpdate(spec.recipe.optimizer, [t[r] for t in stacked], [s[r] for s in self._gradients])
+            FusedUpdate(spec.recipe.optimizer, [t[r] for t in stacked], [g[r] for g in gradients])
             for r, spec in enumerate(self.specs)
         ]
-
-    def _load_losses(self) -> None:
-        found = [class_weights(spec.recipe.loss, spec.data.labels[spec.data.train]) for spec in self.specs]
-        self._class_weights_R2 = torch.stack([torch.ones(2) if w is None else w for w in found]).to(self.device)
-        self._two_R1 = self._column([float(two) for two in self._two]).view(-1, 1)
 
     def _masks(self, spec: RunSpec, epoch: int) -> list[torch.Tensor]:
         seed_dropout(spec.seed, epoch)
@@ -254,39 +248,17 @@ class _Stack:
     def _pixels(self, rows_RB: torch.Tensor) -> torch.Tensor:
         return (self._flat[rows_RB].float() - self._shift_R11).to(self._type)
 
-    def _through(
-        self, pixels_RBD: torch.Tensor, masks: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Return what enters each layer but the first, and the outputs (R, B, 2)."""
+    def _outputs(self, pixels_RBD: torch.Tensor, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the outputs, (R, B, 2)."""
         products = torch.bmm(pixels_RBD, self._weights[0].to(self._type).transpose(1, 2)).float()
-        values, inputs = self._biases[0].unsqueeze(1) + products * self._factor_R11, []
-        for number, (weight, bias) in enumerate(zip(self._weights[1:], self._biases[1:], strict=True)):
-            values = values.clamp_min(0)
-            if masks:
-                values = values * masks[number]
-            inputs.append(values)
-            values = torch.baddbmm(bias.unsqueeze(1), values, weight.transpose(1, 2))
-        return inputs, values
-
-    def _criterion(self, outputs_RB2: torch.Tensor, labels_RB: torch.Tensor, n: int) -> torch.Tensor:
-        """Put losses and logits where they stay; return the losses' derivative by the outputs, (R, B, 2)."""
-        z_RB = outputs_RB2[..., 1] - outputs_RB2[..., 0]
-        target = labels_RB.to(z_RB.dtype)
-        weights_RB = torch.gather(self._class_weights_R2, 1, labels_RB)
-        weights_RB = weights_RB / weights_RB.sum(1, keepdim=True)
-        costs = torch.nn.functional.softplus(z_RB) - target * z_RB
-        self._at.losses_R.copy_((costs * weights_RB).sum(1))
-        self._at.logits_RB[:, :n].copy_(z_RB)
-        by_z = (torch.sigmoid(z_RB) - target) * weights_RB
-        return torch.stack((-by_z * self._two_R1, by_z), dim=-1)
+        return self._dense.forward(products * self._factor_R11, masks)
 
     def _evaluate(self) -> np.ndarray:
         """Return the validation logits of every run, (R, n)."""
         rows = torch.stack([torch.from_numpy(spec.data.val) for spec in self.specs]).to(self.device)
         parts = []
         for part in rows.split(EVALUATION_BATCH, dim=1):
-            outputs = self._through(self._pixels(part), [])[1]
-            parts.append(outputs[..., 1] - outputs[..., 0])
+            parts.append(logit_of(self._outputs(self._pixels(part), [])))
         return torch.cat(parts, dim=1).cpu().numpy()
 
 
