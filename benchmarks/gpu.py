@@ -25,7 +25,8 @@ from doubleread.runner.units import room_on_device, stack_size
 from doubleread.study import load_study
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.records import RunSpec
-from doubleread.training.stacked import stack_key, train_together
+from doubleread.training.stacked import stack_key
+from doubleread.training.together import train_together
 
 BATCH, EPOCHS, TURNS, SEEDS = 32, 3, 3, 10
 STACKS = {28: 256, 256: 64}

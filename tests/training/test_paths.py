@@ -15,7 +15,8 @@ from doubleread.training import paths as paths_module
 from doubleread.training.precision import keep_gain
 from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
-from doubleread.training.stacked import stack_key, train_together
+from doubleread.training.stacked import stack_key
+from doubleread.training.together import train_together
 from doubleread.training.updates import FusedUpdate, overload_for
 from tests.conftest import ROOT
 from tests.training.conftest import on, paths, recipe, run_data

@@ -1,4 +1,4 @@
-"""Training one run on one path: its epochs, one after the other."""
+"""Training one run on one path: its epochs, one after the other, each in stretches of steps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from collections.abc import Callable
 
 from doubleread.nouns import Compute, RunData
 from doubleread.recipe import Recipe
+from doubleread.training.checkpoint import Checkpoint
 from doubleread.training.paths import compute_of, make_trainer
 from doubleread.training.precision import settle_arithmetic
+from doubleread.training.randomness import dropout_state, restore_dropout, seed_dropout
 from doubleread.training.records import RunSpec, finish, record_epoch
 from doubleread.training.result import Epoch, Result
+from doubleread.training.steps import NO_STEPS
+
+FIRST_STRETCH = 8
+"""Steps of the first stretch, before it is known how long a step takes."""
+STRETCH_SECONDS = 1.0
+
+OnPause = Callable[[Callable[[], Checkpoint]], None]
+"""Called between two stretches, with what makes a checkpoint of the run as it stands; may raise to stop the run."""
 
 
 def train(
@@ -20,26 +30,107 @@ def train(
     data: RunData,
     on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
     compute: Compute | None = None,
+    *,
+    on_pause: OnPause = lambda _take: None,
+    start: Checkpoint | None = None,
 ) -> Result:
-    """Train one run and return what it leaves; `on_epoch` is called after each epoch.
+    """Train one run and return what it leaves; `on_epoch` is called after each epoch, `on_pause` about every second.
 
     `compute` is how; by default the fastest path that the recipe and this machine allow. The result depends on the
-    arguments, `compute` among them, the number of threads torch uses, the processor and the compiler; on nothing else.
+    arguments before it, on `compute`, the number of threads torch uses, the processor and the compiler; on nothing
+    else: a run that goes on from a checkpoint of its own, `start`, ends like one that was never interrupted.
 
     Raises:
         Diverged: a loss, or a final logit, is not finite.
         Unavailable: `compute` names the compiled routine, and it cannot be had here.
+        KeyError, RuntimeError: `start` is another run's.
     """
     settle_arithmetic()
-    began = time.perf_counter()
     spec = RunSpec(recipe=recipe, seed=seed, intensity=intensity, data=data)
-    trainer = make_trainer(spec, compute or compute_of(recipe))
-    epochs: list[Epoch] = []
-    for epoch in range(recipe.epochs):
-        start = time.perf_counter()
-        rows, rates = spec.rows(epoch), spec.rates(epoch)
-        done = trainer.train(epoch, rows, rates)
-        val_logits = trainer.evaluate(data.val)
-        epochs.append(record_epoch(spec, epoch, rows, rates[-1], done, val_logits, time.perf_counter() - start))
-        on_epoch(epochs[-1])
-    return finish(spec, epochs, trainer.weights(), time.perf_counter() - began)
+    course = _Course(spec, compute or compute_of(recipe), start)
+    while len(course.epochs) < recipe.epochs:
+        on_epoch(course.epoch(on_pause))
+    return course.finished()
+
+
+class _Course:
+    """A run on its way."""
+
+    def __init__(self, spec: RunSpec, compute: Compute, start: Checkpoint | None) -> None:
+        self._spec, self._device = spec, compute.device
+        self._clock = _Clock(start)
+        self._trainer = make_trainer(spec, compute)
+        self.epochs: list[Epoch] = []
+        self._part, self._stretch = NO_STEPS, FIRST_STRETCH
+        if start is not None:
+            self._trainer.restore(start.state)
+            restore_dropout(start.dropout)
+            self.epochs, self._part = list(start.epochs), start.part
+
+    def epoch(self, on_pause: OnPause) -> Epoch:
+        """Train to the end of the epoch that is under way, or of the next; return its record."""
+        spec, number = self._spec, len(self.epochs)
+        rows, rates = spec.rows(number), spec.rates(number)
+        if not len(self._part.losses):
+            seed_dropout(spec.seed, number, self._device)
+            self._clock.next_epoch()
+        while (at := len(self._part.losses)) < spec.steps and not self._part.broken:
+            if at:
+                on_pause(self.checkpoint)
+            cases = slice(at * spec.recipe.batch_size, (at + self._stretch) * spec.recipe.batch_size)
+            began = time.perf_counter()
+            done = self._trainer.train(rows[cases], rates[at : at + self._stretch])
+            self._part = self._part.then(done)
+            self._stretch = steps_for(STRETCH_SECONDS, len(done.losses), time.perf_counter() - began)
+        val_logits = self._trainer.evaluate(spec.data.val)
+        self.epochs.append(
+            record_epoch(spec, number, rows, rates[-1], self._part, val_logits, self._clock.epoch_seconds())
+        )
+        self._part = NO_STEPS
+        if len(self.epochs) < spec.recipe.epochs:
+            on_pause(self.checkpoint)
+        return self.epochs[-1]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the run as it stands."""
+        return Checkpoint(
+            epochs=tuple(self.epochs),
+            part=self._part,
+            state=self._trainer.state(),
+            dropout=dropout_state(self._device),
+            epoch_seconds=self._clock.epoch_seconds(),
+            seconds=self._clock.seconds(),
+            cpu_seconds=self._clock.cpu_seconds(),
+        )
+
+    def finished(self) -> Result:
+        """Return what the run leaves."""
+        weights = self._trainer.weights()
+        return finish(self._spec, self.epochs, weights, self._clock.seconds(), self._clock.earlier_cpu)
+
+
+class _Clock:
+    """Time spent in a run and in its present epoch, what was spent before it was interrupted included."""
+
+    def __init__(self, start: Checkpoint | None) -> None:
+        now = time.perf_counter()
+        self._run_began = now - (start.seconds if start else 0.0)
+        self._epoch_began = now - (start.epoch_seconds if start else 0.0)
+        self.earlier_cpu = start.cpu_seconds if start else 0.0
+
+    def next_epoch(self) -> None:
+        self._epoch_began = time.perf_counter()
+
+    def epoch_seconds(self) -> float:
+        return time.perf_counter() - self._epoch_began
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._run_began
+
+    def cpu_seconds(self) -> float:
+        return self.earlier_cpu + time.process_time()
+
+
+def steps_for(seconds: float, steps: int, took: float) -> int:
+    """Return how many steps take about so many seconds, at least one, if `steps` of them took `took` seconds."""
+    return max(1, int(seconds * steps / max(took, 1e-6)))

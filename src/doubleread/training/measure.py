@@ -11,7 +11,7 @@ from doubleread.training.paths import make_trainer
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.records import RunSpec
 from doubleread.training.result import Cost
-from doubleread.training.stacked import train_together
+from doubleread.training.together import train_together
 
 STEPS = 4
 
@@ -35,7 +35,7 @@ def _steps(spec: RunSpec, compute: Compute) -> float:
     for _ in range(2):
         began = time.perf_counter()
         # a recipe that diverges costs as much as one that does not
-        done = trainer.train(0, rows, rates)
+        done = trainer.train(rows, rates)
         spent.append((time.perf_counter() - began) / len(done.losses))
     return min(spent)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,10 +16,9 @@ from doubleread.training.losses import class_weights
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.native import ADAM, ADAMW, BLOCK, SGD, Network, Unavailable, Update, aligned, native
 from doubleread.training.pixels import scaling_of
-from doubleread.training.randomness import seed_dropout
 from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
-from doubleread.training.steps import Stretch
+from doubleread.training.steps import Stretch, put_back
 from doubleread.training.updates import coefficients
 
 
@@ -31,23 +30,23 @@ class NativePerceptron:
         self._native = native()
         if bf16 and not self._native.has_bf16:
             raise Unavailable("the processor does not multiply bfloat16")
-        self._recipe, self._seed = recipe, spec.seed
+        self._recipe = recipe
         model = build_model(recipe, spec.seed, data)
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
         self._names = list(model.state_dict())
         self._shapes = [module.weight.shape for module in linear]
         self._hidden = [shape[0] for shape in self._shapes[:-1]]
-        self._steps = 0
+        self._steps = np.zeros((), dtype=np.int64)
         self._lay_out(recipe, data)
         self._put([tensor.detach().numpy() for tensor in model.state_dict().values()])
         self._network = self._described(spec, bf16)
 
-    def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
         rows = rows.contiguous()
         updates = (Update * len(rates))(*(self._update(rate) for rate in rates))
         losses, logits = np.full(len(rates), np.nan), np.zeros(len(rows), dtype=np.float32)
-        drawn = self._masks(epoch, rows)
+        drawn = self._masks(rows)
         done = self._native.train(
             ctypes.addressof(self._network),
             rows.data_ptr(),
@@ -79,12 +78,22 @@ class NativePerceptron:
         copies = [torch.from_numpy(np.array(tensor, order="C")) for tensor in tensors]
         return dict(zip(self._names, copies, strict=True))
 
-    def _masks(self, epoch: int, rows: torch.Tensor) -> torch.Tensor | None:
-        """Return the dropout masks of an epoch, [batch][layer][case][width] one after the other."""
+    def state(self) -> dict[str, torch.Tensor]:
+        """See `Trainer`."""
+        moving = {"first": self._first, "rest": self._rest, "steps": self._steps}
+        moving |= {f"first.{number}": moment for number, moment in enumerate(self._first_moments)}
+        moving |= {f"rest.{number}": moment for number, moment in enumerate(self._rest_moments)}
+        return {name: torch.from_numpy(array) for name, array in moving.items()}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Trainer`."""
+        put_back(self.state(), state)
+
+    def _masks(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Return the dropout masks of a stretch, [batch][layer][case][width] one after the other."""
         dropout = self._recipe.model.dropout
         if not dropout:
             return None
-        seed_dropout(self._seed, epoch)
         drawn = [draw_masks(self._hidden, len(batch), dropout) for batch in rows.split(self._recipe.batch_size)]
         return torch.cat([mask.reshape(-1) for of_batch in drawn for mask in of_batch])
 
@@ -163,5 +172,5 @@ class NativePerceptron:
         return Update(
             SGD if isinstance(spec, Sgd) else ADAMW if isinstance(spec, AdamW) else ADAM,
             int(isinstance(spec, Sgd) and spec.nesterov),
-            *coefficients(spec, rate, self._steps),
+            *coefficients(spec, rate, int(self._steps)),
         )

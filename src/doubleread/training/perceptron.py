@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.losses import logit_of
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
-from doubleread.training.randomness import seed_dropout
 from doubleread.training.records import RunSpec, weights_and_outputs
 from doubleread.training.schedules import Rate
-from doubleread.training.steps import Stretch, step_by_step
+from doubleread.training.steps import Stretch, put_back, step_by_step
 from doubleread.training.tiled_layer import TiledFirstLayer
 from doubleread.training.updates import FusedUpdate
 
@@ -28,7 +27,7 @@ class TiledPerceptron:
 
     def __init__(self, spec: RunSpec, bf16: bool) -> None:
         recipe, data = spec.recipe, spec.data
-        self._recipe, self._seed, self._labels = recipe, spec.seed, torch.from_numpy(data.labels)
+        self._recipe, self._labels = recipe, torch.from_numpy(data.labels)
         model = build_model(recipe, spec.seed, data)
         self._names = list(model.state_dict())
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
@@ -46,6 +45,7 @@ class TiledPerceptron:
         values = torch.cat([tensor.reshape(-1) for tensor in tensors])
         gradients = torch.zeros_like(values)
         # in one piece, so that one call updates them all
+        self._values = values
         self._rest, slots = _views(values, tensors), _views(gradients, tensors)
         self._widths = [len(bias) for bias in self._rest[:-1:2]]
         self._optimizer = FusedUpdate(recipe.optimizer, [values], [gradients])
@@ -53,9 +53,8 @@ class TiledPerceptron:
         self._dense = Dense(alone[0][::2], alone[0][1::2], alone[1][::2], alone[1][1::2])
         self._class_weights, self._two = weights_and_outputs([spec])
 
-    def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
-        seed_dropout(self._seed, epoch)
         self._products = self._first.begin(rows[: self._recipe.batch_size])
         return step_by_step(rows, self._recipe.batch_size, rates, self._forward, self._update)
 
@@ -71,6 +70,15 @@ class TiledPerceptron:
         """See `Trainer`."""
         tensors = [self._first.weight(), *(tensor.clone() for tensor in self._rest)]
         return dict(zip(self._names, tensors, strict=True))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """See `Trainer`."""
+        rest = {f"rest.{name}": tensor for name, tensor in self._optimizer.state().items()}
+        return self._first.state() | rest | {"rest": self._values}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Trainer`."""
+        put_back(self.state(), state)
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
         masks = draw_masks(self._widths, len(rows), self._recipe.model.dropout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -38,3 +39,16 @@ def seed_dropout(seed: int, epoch: int, device: str = "cpu") -> None:
     torch.default_generator.manual_seed(number)
     if device == "cuda":
         torch.cuda.manual_seed(number)
+
+
+def dropout_state(device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Return where the dropout stream stands, in the middle of an epoch, by device."""
+    found = {"cpu": torch.default_generator.get_state()}
+    return found if device == "cpu" else found | {device: torch.cuda.get_rng_state()}
+
+
+def restore_dropout(state: Mapping[str, torch.Tensor]) -> None:
+    """Put the dropout stream where a `dropout_state` says."""
+    torch.default_generator.set_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])

@@ -83,14 +83,16 @@ def finish(
     epochs: Sequence[Epoch],
     weights: dict[str, torch.Tensor],
     seconds: float,
+    earlier_cpu: float = 0.0,
     *,
     sharing: int = 1,
     images: torch.Tensor | None = None,
 ) -> Result:
     """Return what a trained run leaves; its logits are the reference model's in float32, whatever trained it.
 
-    `sharing` is how many runs its process trains, which share its processor time; `images` are those of the data where
-    they are on a device already, and then the logits are computed there.
+    `earlier_cpu` is the processor time that it took before it was interrupted, in seconds; `sharing` is how many runs
+    its process trains, which share its processor time; `images` are those of the data where they are on a device
+    already, and then the logits are computed there.
 
     Raises:
         Diverged: a logit is not finite.
@@ -108,7 +110,7 @@ def finish(
         weights=weights,
         health=health_of(epochs, val, test),
         seconds=seconds,
-        cpu_seconds=time.process_time() / sharing,
+        cpu_seconds=earlier_cpu + time.process_time() / sharing,
         peak_bytes=peak_bytes(),
     )
 

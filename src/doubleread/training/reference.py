@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from doubleread.training.losses import Loss, logit_of, make_loss
 from doubleread.training.model import build_model
 from doubleread.training.optimizers import make_optimizer, set_rate
 from doubleread.training.pixels import PixelReader, scaling_of
-from doubleread.training.randomness import seed_dropout
 from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch, step_by_step
@@ -24,7 +23,7 @@ class ReferenceTrainer:
 
     def __init__(self, spec: RunSpec, bf16: bool, device: str = "cpu") -> None:
         recipe, data = spec.recipe, spec.data
-        self._seed, self._batch_size, self._bf16 = spec.seed, recipe.batch_size, bf16
+        self._batch_size, self._bf16 = recipe.batch_size, bf16
         self._device = device
         self._labels = torch.from_numpy(data.labels).to(device)
         self.model: nn.Module = build_model(recipe, spec.seed, data).to(device)
@@ -38,10 +37,9 @@ class ReferenceTrainer:
         largest = min(recipe.batch_size, len(data.images))
         self._reader = PixelReader(images, scaling_of(spec.intensity, data), largest)
 
-    def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
         """See `Trainer`."""
         self.model.train()
-        seed_dropout(self._seed, epoch, self._device)
         return step_by_step(rows, self._batch_size, rates, self._forward, self._update)
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
@@ -51,6 +49,27 @@ class ReferenceTrainer:
     def weights(self) -> dict[str, torch.Tensor]:
         """See `Trainer`."""
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """See `Trainer`."""
+        moments = {
+            f"optimizer.{number}.{name}": value.cpu().contiguous()
+            for number, parameter in enumerate(self.model.parameters())
+            for name, value in self._optimizer.state.get(parameter, {}).items()
+            if value is not None
+        }
+        return {f"model.{name}": tensor for name, tensor in self.weights().items()} | moments
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Trainer`."""
+        self.model.load_state_dict({name: state[f"model.{name}"] for name in self.model.state_dict()})
+        moments = [name.split(".", 2)[1:] for name in state if name.startswith("optimizer.")]
+        parameters = list(self.model.parameters())
+        for number, name in moments:
+            value, parameter = state[f"optimizer.{number}.{name}"], parameters[int(number)]
+            # laid out as the parameter is: the fused kernels go over both as they lie in memory
+            like = torch.empty_like(parameter if value.ndim else value, device=parameter.device)
+            self._optimizer.state[parameter][name] = like.detach().copy_(value)
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
         pixels = self._reader.batch(rows)

@@ -8,7 +8,6 @@ device a step is captured as a graph where no schedule moves a momentum, which t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,9 +19,8 @@ from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.losses import OUTPUTS, logit_of
 from doubleread.training.model import build_model, draw_masks
 from doubleread.training.pixels import scaling_of
-from doubleread.training.precision import settle_arithmetic
 from doubleread.training.randomness import seed_dropout
-from doubleread.training.records import RunSpec, finish, record_epoch, weights_and_outputs
+from doubleread.training.records import RunSpec, finish, weights_and_outputs
 from doubleread.training.result import Diverged, Epoch, Result
 from doubleread.training.schedules import Rate, rate_at
 from doubleread.training.steps import Stretch
@@ -37,43 +35,7 @@ def stack_key(recipe: Recipe) -> tuple[object, ...]:
     return (recipe.model, recipe.optimizer.name, recipe.batch_size, recipe.epochs, recipe.precision)
 
 
-def train_together(
-    specs: Sequence[RunSpec],
-    device: str,
-    bf16: bool = False,
-    on_epoch: Callable[[int, Epoch], None] = lambda _run, _epoch: None,
-) -> list[Result | Diverged]:
-    """Train runs at once; return what each leaves, or where it diverged, in their order.
-
-    The runs have the images and the sizes of the splits in common, and their `stack_key`. `on_epoch` is called with the
-    number of a run and each of its epochs. A run's `seconds` are those of the whole stack over the number of its runs.
-    """
-    settle_arithmetic()
-    began = time.perf_counter()
-    stack = _Stack(specs, device, bf16)
-    step = stack.captured() if stack.can_be_captured() else stack.step
-    epochs: list[list[Epoch]] = [[] for _ in specs]
-    ends: list[Diverged | None] = [None for _ in specs]
-    for epoch in range(specs[0].recipe.epochs):
-        start = time.perf_counter()
-        rows, rates = [spec.rows(epoch) for spec in specs], [spec.rates(epoch) for spec in specs]
-        done, val_RN = stack.epoch(epoch, rows, rates, step)
-        seconds = (time.perf_counter() - start) / len(specs)
-        for r, spec in enumerate(specs):
-            if ends[r] is not None:
-                continue
-            try:
-                record = record_epoch(spec, epoch, rows[r], rates[r][-1], done[r], val_RN[r], seconds)
-            except Diverged as diverged:
-                ends[r] = diverged
-            else:
-                epochs[r].append(record)
-                on_epoch(r, record)
-    seconds = (time.perf_counter() - began) / len(specs)
-    return [end or stack.finished(r, epochs[r], seconds) for r, end in enumerate(ends)]
-
-
-class _Stack:
+class Stack:
     """The moving parts: every tensor of a step lies where it stays, so that a captured graph finds it again."""
 
     def __init__(self, specs: Sequence[RunSpec], device: str, bf16: bool) -> None:
@@ -151,7 +113,7 @@ class _Stack:
         ]
         return stretches, self._evaluate()
 
-    def finished(self, number: int, epochs: Sequence[Epoch], seconds: float) -> Result | Diverged:
+    def finished(self, number: int, epochs: Sequence[Epoch], seconds: float, earlier_cpu: float) -> Result | Diverged:
         """Return what a run leaves that has gone through all its epochs."""
         try:
             return finish(
@@ -159,6 +121,7 @@ class _Stack:
                 epochs,
                 self.weights(number),
                 seconds,
+                earlier_cpu,
                 sharing=len(self.specs),
                 images=self.images,
             )
@@ -216,6 +179,12 @@ class _Stack:
             tensors += [weight[number], bias[number]]
         tensors[-2:] = [tensor[-outputs:] for tensor in tensors[-2:]]
         return {name: tensor.cpu().clone() for name, tensor in zip(self._names, tensors, strict=True)}
+
+    def state(self, number: int) -> dict[str, torch.Tensor]:
+        """Return every tensor of one run that a step changes, by name, as it lies on the device."""
+        learned = {f"weight.{layer}": tensor[number] for layer, tensor in enumerate(self._weights)}
+        learned |= {f"bias.{layer}": tensor[number] for layer, tensor in enumerate(self._biases)}
+        return learned | self._updates[number].state()
 
     def _column(self, values: Sequence[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,12 +23,28 @@ class Stretch:
     losses: np.ndarray
     logits: np.ndarray
 
+    def then(self, other: Stretch) -> Stretch:
+        """Return this stretch and the one that came after it as one."""
+        return Stretch(np.concatenate([self.losses, other.losses]), np.concatenate([self.logits, other.logits]))
+
+    @property
+    def broken(self) -> bool:
+        """Whether it ended with a loss that is not finite."""
+        return len(self.losses) > 0 and not math.isfinite(self.losses[-1])
+
+
+NO_STEPS = Stretch(np.empty(0), np.empty(0, dtype=np.float32))
+
 
 class Trainer(Protocol):
-    """The moving parts of one run, on one path."""
+    """The moving parts of one run, on one path.
 
-    def train(self, epoch: int, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
-        """Train on the cases at `rows`, int64, a batch for each of `rates`; dropout is the epoch's from its start."""
+    Where an epoch is cut into stretches changes nothing, to the last bit; the dropout that they draw is torch's own
+    stream, which whoever trains starts with each epoch.
+    """
+
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+        """Train on the cases at `rows`, int64, a batch for each of `rates`."""
         ...
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
@@ -38,6 +54,30 @@ class Trainer(Protocol):
     def weights(self) -> dict[str, torch.Tensor]:
         """Return the model's state as it is, by name, float32."""
         ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return everything that steps change, on the CPU, by name; valid until the next step."""
+        ...
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a `state` of the same run.
+
+        Raises:
+            KeyError, RuntimeError: it is another run's.
+        """
+        ...
+
+
+def put_back(live: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> None:
+    """Copy a state into the tensors that it was taken from, by name.
+
+    Raises:
+        KeyError, RuntimeError: a name is missing, or a shape is another.
+    """
+    for name, tensor in live.items():
+        if state[name].shape != tensor.shape:
+            raise RuntimeError(f"{name} has shape {tuple(state[name].shape)}, not {tuple(tensor.shape)}")
+        tensor.copy_(state[name])
 
 
 def step_by_step(

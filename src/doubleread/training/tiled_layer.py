@@ -84,6 +84,13 @@ class TiledFirstLayer:
         """Return the weights as `nn.Linear` has them, (U, pixels), float32, a copy."""
         return torch.cat(self._tiles, dim=1)
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return every tensor that a step changes, by name, as it lies in memory."""
+        moving = {f"tile.{number}": tile for number, tile in enumerate(self._tiles)}
+        for number, update in enumerate(self._updates):
+            moving |= {f"tile.{number}.{name}": tensor for name, tensor in update.state().items()}
+        return moving
+
     def _look(self, rows: torch.Tensor) -> torch.Tensor:
         torch.index_select(self._images, 0, rows, out=self._next[: len(rows)])
         return self._sums[:, : len(rows)].zero_()

@@ -81,6 +81,11 @@ class FusedUpdate:
         for tensor in (*self._first, *self._second, self._count):
             tensor.zero_()
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return every tensor that a step changes beside the parameters, by name, as it lies in memory."""
+        moments = {f"first.{i}": tensor for i, tensor in enumerate(self._first)}
+        return moments | {f"second.{i}": tensor for i, tensor in enumerate(self._second)} | {"count": self._count}
+
     def apply(self, rate: Rate, lr: torch.Tensor | None = None, stop: torch.Tensor | None = None) -> None:
         """Take one step at `rate`, with the gradients as they are.
 

@@ -19,7 +19,7 @@ from doubleread.recipe import Recipe
 from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, now, write_attempt
 from doubleread.training import Diverged, Epoch, Result, train
 from doubleread.training.records import RunSpec
-from doubleread.training.stacked import train_together
+from doubleread.training.together import train_together
 from doubleread.worker.environment import environment
 
 
