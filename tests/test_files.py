@@ -1,26 +1,9 @@
 """A durable write leaves the old file or the new one; reads are capped."""
 
-import os
-
 import pytest
 
 from doubleread import files
 from doubleread.errors import UserError
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, call):
-    path = tmp_path / "a.json"
-    files.write_text(path, "old")
-
-    def fail(*_args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(OSError, match="No space"):
-        files.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_write_replaces_whole_files_and_makes_folders(tmp_path):

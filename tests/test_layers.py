@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "doubleread"
 LAYERS = [
-    {"nouns", "errors", "seeds", "processes"},
+    {"nouns", "errors", "seeds", "processes", "disk"},
     {"files", "metrics"},
     {"images", "recipe", "models", "stats"},
     {"study", "dataset", "training"},
@@ -85,6 +85,47 @@ def test_nothing_draws_from_a_global_generator():
         assert drawn == set(), f"{path}: {drawn}"
         if path.name != "randomness.py":
             assert "torch.manual_seed" not in calls, f"{path} seeds torch"
+
+
+WRITES = (".write_text", ".write_bytes", ".rename", ".unlink", ".rmdir", "os.rename", "os.replace", "os.remove",
+          "os.unlink", "os.fsync", "os.link", "shutil.move", "shutil.copy", "shutil.rmtree", "np.save", "np.savez",
+          ".to_csv", ".savefig", ".tofile", "open_memmap")  # fmt: skip
+MAY_WRITE = {
+    "disk.py": {"os.replace", "os.fsync", "os.link", "path.unlink", "shutil.rmtree"},
+    # into memory, then through `files`
+    "store/artifacts.py": {"np.savez"},
+    "report/figures.py": {"figure.savefig"},
+    "report/tables.py": {"neutralised(table).to_csv"},
+    # a draft that nobody reads before it is whole, made durable and renamed
+    "dataset/prepare.py": {"np.lib.format.open_memmap", "shutil.rmtree"},
+    # what the compiler reads, in a folder that vanishes
+    "training/native.py": {"Path(place, name).write_bytes"},
+}
+OPENED_FOR_WRITING = {
+    "disk.py": 1,
+    # progress and signs of life, which may be lost
+    "worker/desk.py": 2,
+    "dataset/prepare.py": 2,
+}
+
+
+def test_every_durable_write_goes_through_one_place():
+    for path in FILES:
+        name, tree = str(path.relative_to(SOURCE)), ast.parse(path.read_text())
+        found = {c for c in attribute_calls(tree) if c.endswith(WRITES) and not c.startswith(("disk.DISK", "files."))}
+        assert found == MAY_WRITE.get(name, set()), name
+        opens = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func).split(".")[-1] == "open"]
+        modes = [ast.literal_eval(a) for n in opens for a in n.args if isinstance(a, ast.Constant)]
+        writing = [mode for mode in modes if isinstance(mode, str) and set(mode) & set("wxa+") and len(mode) < 4]
+        assert len(writing) == OPENED_FOR_WRITING.get(name, 0), f"{name}: {writing}"
+
+
+def test_no_clock_that_someone_can_set_decides_anything():
+    for path in FILES:
+        calls = attribute_calls(ast.parse(path.read_text()))
+        assert not calls & {"time.time", "time.time_ns", "datetime.utcnow", "datetime.today"}, path
+        if path != SOURCE / "store" / "store.py":
+            assert "datetime.now" not in calls, f"{path}: the time is `store.now`"
 
 
 def test_nothing_is_unpickled():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from doubleread import disk
 from doubleread.analysis import StudyResult, analyse, best_runs
-from doubleread.errors import UserError, did_you_mean
+from doubleread.dataset import remove_drafts
+from doubleread.errors import UserError, WorkFailed, did_you_mean
 from doubleread.files import check_target, user_path
 from doubleread.metrics import metric_names
 from doubleread.report import (
@@ -29,11 +32,21 @@ from doubleread.report import (
     write_tables,
 )
 from doubleread.report.judgement import Judgement, judge
-from doubleread.runner import Counts, Progress, Show, Silent, prepare_study, train_study
-from doubleread.store import Store, open_store, weights_path
+from doubleread.runner import Care, Counts, Progress, Show, Silent, prepare_study, train_study
+from doubleread.store import Store, open_store, recover, weights_path
 from doubleread.study import BUILT_IN, Study, load_study, study_of, variants_of
 
-__all__ = ["Judgement", "Results", "find_study", "judge", "load_study", "open_results", "prune", "run", "train"]
+__all__ = [
+    "Judgement",
+    "Results",
+    "find_study",
+    "judge",
+    "load_study",
+    "open_results",
+    "prune",
+    "run",
+    "train",
+]
 
 
 def _to_keep(store: Store, study_name: str, runs: set[str], spare_all: bool) -> set[str]:
@@ -160,6 +173,7 @@ def train(
     workers: int | None = None,
     device: str = "auto",
     assumptions: bool = False,
+    care: Care | None = None,
     show: Show,
 ) -> Counts:
     """Prepare and train a study, with `assumptions` under every alternative too; return how it stands."""
@@ -167,8 +181,10 @@ def train(
     if assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
+        recover(opened)
+        remove_drafts(opened.data_folder)
         prepared = prepare_study(study, opened.data_folder, show, variants, device)
-        counts = train_study(prepared, opened, workers=workers, show=show)
+        counts = train_study(prepared, opened, workers=workers, show=show, care=care)
         if study.keep_weights == "best" and counts.finished:
             prune(opened, study.name, keep="best", spare_others=True)
         return counts
@@ -203,7 +219,8 @@ def prune(
     freed = sum(path.stat().st_size for path in paths)
     if not dry_run:
         for path in paths:
-            path.unlink()
+            store.forget_weights(path.parent.name)
+            disk.DISK.remove(path)
     return Pruned(runs=len(paths), freed=freed)
 
 
@@ -214,27 +231,31 @@ def run(
     workers: int | None = None,
     device: str = "auto",
     assumptions: bool = False,
+    checkpoint_every: float = 60.0,
+    give_up_after: float = 600.0,
     progress: bool = True,
 ) -> Results:
     """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
 
     `study` may be a study, a file, or a name that the store knows; `workers` is how many runs there are at once,
     one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`. With `assumptions`,
-    every alternative of the study's assumptions is trained too.
+    every alternative of the study's assumptions is trained too. A run leaves a checkpoint every `checkpoint_every`
+    seconds; one that gives no sign of life for `give_up_after` seconds is ended.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
         KeyboardInterrupt: it was stopped; what had finished is kept, and the same call goes on.
+        WorkFailed: the disk is full; what had finished is kept, and the same call goes on.
     """
     if workers is not None and workers < 1:
         raise UserError("workers", f"got {workers}", "expected a whole number ≥ 1")
     if not isinstance(study, Study):
         study = find_study(study, store)
-    if progress:
-        with Progress(Console(stderr=True), study.name) as show:
-            counts = train(study, store, workers=workers, device=device, assumptions=assumptions, show=show)
-    else:
-        counts = train(study, store, workers=workers, device=device, assumptions=assumptions, show=Silent())
+    care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
+    with Progress(Console(stderr=True), study.name) if progress else nullcontext(Silent()) as show:
+        counts = train(study, store, workers=workers, device=device, assumptions=assumptions, care=care, show=show)
+    if counts.halted:
+        raise WorkFailed(counts.in_words())
     if not counts.finished:
         raise KeyboardInterrupt
     return open_results(study, store=store, counts=counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from unicodedata import category
 
 
 class UserError(Exception):
@@ -42,9 +43,14 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if char.isprintable() or char in keep else char.encode("unicode_escape", "surrogatepass").decode()
+        char if _is_plain(char) or char in keep else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text
     )
+
+
+def _is_plain(char: str) -> bool:
+    # a space of another width, as word processors write it, is a space
+    return char.isprintable() or category(char) == "Zs"
 
 
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Durable writes and capped reads; everything that touches a disk goes through here.
+"""Durable writes and capped reads; everything that goes to a disk goes through here.
 
 A durable write is a temporary file in the same folder, fsync, rename, fsync of the folder: a reader sees the old
 file or the new one, never a part (the rename is atomic on POSIX file systems).
@@ -10,46 +10,50 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from doubleread import disk
 from doubleread.errors import UserError
 
 MAX_TEXT = 4 * 2**20
+PIECE = 2**20
+"""Bytes of one write."""
+TEMPORARY = ".tmp"
+MOST_BYTES = 2**40
 
-
-def fsync_folder(folder: Path) -> None:
-    """Make the entries of `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def durable(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that replaces `path` at the end of the block, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    fsync_folder(path.parent)
+Files = Mapping[str, Mapping[str, Any]]
+"""Files of a folder by name, each with its `sha256` and `bytes`."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` durably."""
-    with durable(path) as handle:
-        handle.write(content)
+    """Write `content` to `path` durably; its folder is made if need be."""
+    make_folders(path.parent)
+    write_into(path, content)
+
+
+def write_into(path: Path, content: bytes) -> None:
+    """Write `content` to `path` durably, in a folder that is there.
+
+    Raises:
+        OSError: the disk is full or fails; the old file is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        with disk.DISK.create(temporary) as handle:
+            view = memoryview(content)
+            for start in range(0, len(view), PIECE):
+                disk.DISK.write(handle, view[start : start + PIECE])
+            disk.DISK.fsync(handle)
+        disk.DISK.rename(temporary, path)
+    except BaseException:
+        # if this fails too, what is left lies under a name that nobody reads
+        with suppress(OSError):
+            disk.DISK.remove(temporary)
+        raise
+    disk.DISK.fsync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,24 +61,39 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def json_bytes(value: Any) -> bytes:
+    """Return `value` as a JSON file has it (no NaN: a number that does not exist is null)."""
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` durably, as JSON (no NaN: a number that does not exist is null)."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write `value` to `path` durably, as JSON."""
+    write_bytes(path, json_bytes(value))
 
 
-def write_with(path: Path, writer: Callable[[BinaryIO], object]) -> None:
-    """Let `writer` fill the file that durably replaces `path`."""
-    with durable(path) as handle:
-        writer(handle)
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, durably."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        disk.DISK.make_folder(one)
+        disk.DISK.fsync_folder(one.parent)
 
 
 def move_folder(source: Path, target: Path) -> None:
     """Rename a folder durably; `target` must not exist."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(source, target)
-    fsync_folder(target.parent)
+    make_folders(target.parent)
+    disk.DISK.rename(source, target)
+    disk.DISK.fsync_folder(target.parent)
     if source.parent != target.parent:
-        fsync_folder(source.parent)
+        disk.DISK.fsync_folder(source.parent)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove the temporary files that writes into `folder` left when they were cut off; return how many there were."""
+    left = [entry for entry in folder.glob(f".*{TEMPORARY}") if entry.is_file()]
+    for path in left:
+        disk.DISK.remove(path)
+    return len(left)
 
 
 def cache_folder() -> Path:
@@ -133,6 +152,35 @@ def _why(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".").lower()
 
 
+def described(content: bytes) -> dict[str, Any]:
+    """Return what `damage` compares of a file with this content: its `sha256` and `bytes`."""
+    return {"sha256": sha256(content), "bytes": len(content)}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return the same of a file, which need not fit into memory."""
+    with path.open("rb") as handle:
+        return {"sha256": hashlib.file_digest(handle, "sha256").hexdigest(), "bytes": handle.tell()}
+
+
+def damage(folder: Path, files: Files, *, read: bool) -> list[str]:
+    """Return what is wrong with files, a phrase each: gone, of another size, and with `read`, of other content."""
+    found = []
+    for name, expected in files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            if size != expected["bytes"]:
+                found.append(f"{name} has {size:,} bytes instead of {expected['bytes']:,}")
+            elif read and describe(path) != expected:
+                found.append(f"{name} has other content than was written")
+        except FileNotFoundError:
+            found.append(f"{name} is gone")
+        except OSError as error:
+            found.append(f"{name} cannot be read ({error.strerror})")
+    return found
+
+
 def read_bytes(path: Path, limit: int) -> bytes:
     """Return the content of `path`.
 
@@ -141,7 +189,8 @@ def read_bytes(path: Path, limit: int) -> bytes:
         OSError: it cannot be read.
     """
     with path.open("rb") as handle:
-        content = handle.read(limit + 1)
+        # read() takes memory for as much as it is asked for, before it looks how much there is
+        content = handle.read(min(limit, os.fstat(handle.fileno()).st_size) + 1)
     if len(content) > limit:
         raise UserError(str(path), f"the file has more than {limit:,} bytes", "expected a smaller file")
     return content

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# the number of <sys/prctl.h>
+PR_SET_PDEATHSIG = 1
 # the numbers of <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT = 2**26
@@ -28,6 +31,35 @@ def keep_large_blocks() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, KEPT)
         mallopt(M_TRIM_THRESHOLD, 4 * KEPT)
+
+
+def die_with_parent() -> None:
+    """Let the system end this process when the one that forked it ends, however that ends. Only Linux can."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        # it was gone before the system knew
+        os._exit(1)
+
+
+_asked = False
+
+
+def heed_sigterm() -> None:
+    """Take SIGTERM for a wish to stop, which this process heeds when it can: see `asked_to_stop`."""
+
+    def ask(_signal: int, _frame: object) -> None:
+        global _asked
+        _asked = True
+
+    signal.signal(signal.SIGTERM, ask)
+
+
+def asked_to_stop() -> bool:
+    """Tell whether this process has been asked to stop."""
+    return _asked
 
 
 @contextmanager

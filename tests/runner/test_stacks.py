@@ -11,7 +11,7 @@ from doubleread.nouns import REFERENCE, Compute, State
 from doubleread.runner import Silent, drive, prepare_study
 from doubleread.runner.units import MOST_STACKED, units_of
 from doubleread.store import open_store, read_logits
-from doubleread.study import parse_study, plan_runs
+from doubleread.study import document_of, parse_study, plan_runs
 from doubleread.study.plan import data_key
 from doubleread.worker import task
 
@@ -44,7 +44,9 @@ def go(raw, root, compute, room=PLENTY, executor=None):
              "data_hash": r.data_hash}
             for r in plan.runs
         ]  # fmt: skip
-        store.save_plan(study.name, {}, rows, plan.run_of, {})
+        facts = {"data": {data_hash: ready.sets[data_hash].meta}}
+        claims = {claim.id: claim.canonical() for claim in study.claims}
+        store.save_plan(study.name, {**document_of(study), **facts}, rows, plan.run_of, claims)
         counts = drive(plan, ready.sets, store, executor, keep_weights="all", room=room)
         return counts, plan, {(row["arm"], row["seed"]): row for row in store.runs_of(study.name)}, executor.sizes
 
@@ -74,7 +76,7 @@ def test_a_run_that_diverges_is_recorded_and_the_others_are_done(study_dict, tmp
 
 
 def test_an_exception_fails_every_run_of_a_stack_with_its_reason(study_dict, tmp_path, monkeypatch):
-    def broken(*_args):
+    def broken(*_args, **_more):
         raise MemoryError("no room")
 
     monkeypatch.setattr("doubleread.worker.task.train_together", broken)
@@ -85,11 +87,12 @@ def test_an_exception_fails_every_run_of_a_stack_with_its_reason(study_dict, tmp
 
 def test_what_a_stack_has_written_is_kept_when_its_process_is_gone(study_dict, tmp_path):
     class Dies(Here):
-        """The process writes its first run and is gone."""
+        """The process of a stack writes its first run and is gone, and so is that of the second attempt."""
 
         def submit(self, fn, /, tasks):
             future = Future()
-            fn(tasks[:1])
+            if tasks[0].attempt == 1:
+                fn(tasks[:1])
             future.set_exception(WorkerDied("the process was ended by SIGKILL, perhaps out of memory"))
             return future
 
@@ -97,7 +100,7 @@ def test_what_a_stack_has_written_is_kept_when_its_process_is_gone(study_dict, t
     # one shape has two runs, the others have one each
     assert (counts.done, counts.failed) == (3, 1)
     (failed,) = {row["reason"] for row in rows.values() if row["state"] == "failed"}
-    assert failed == "the process was ended by SIGKILL, perhaps out of memory"
+    assert failed == "the process was ended by SIGKILL, perhaps out of memory, 2 times"
 
 
 def test_a_run_that_cannot_be_written_harms_no_other_of_its_stack(study_dict, tmp_path, monkeypatch):
@@ -106,7 +109,7 @@ def test_a_run_that_cannot_be_written_harms_no_other_of_its_stack(study_dict, tm
     def full(folder, record, logits, weights):
         calls.append(folder)
         if len(calls) == 1:
-            raise OSError(28, "No space left on device")
+            raise OSError(5, "Input/output error")
         write(folder, record, logits, weights)
 
     monkeypatch.setattr(task, "write_attempt", full)
@@ -114,7 +117,7 @@ def test_a_run_that_cannot_be_written_harms_no_other_of_its_stack(study_dict, tm
     counts, _, rows, _ = go({**study_dict, "seeds": 1}, tmp_path, STACKED)
     assert (counts.done, counts.failed) == (1, 1)
     assert [row["reason"] for row in rows.values() if row["state"] == "failed"] == [
-        "OSError: [Errno 28] No space left on device"
+        "OSError: [Errno 5] Input/output error"
     ]
 
 

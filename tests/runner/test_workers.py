@@ -12,7 +12,7 @@ from doubleread.nouns import REFERENCE, Compute
 from doubleread.processes import usable_cores
 from doubleread.runner import Silent, default_workers, prepare_study, train_study, workers
 from doubleread.runner.workers import affordable, available_bytes
-from doubleread.store import open_store, run_folder
+from doubleread.store import make_attempt, open_store, run_folder
 from doubleread.study import parse_study
 from doubleread.training.memory import worker_bytes
 from doubleread.training.paths import make_trainer
@@ -151,8 +151,10 @@ def test_a_run_has_the_threads_of_its_recipe_and_no_more(study_dict, tmp_path):
                 root=tmp_path, run_id=run.run_id, attempt=threads,
                 recipe=run.recipe.model_copy(update={"threads": threads}), intensity=run.intensity, seed=0,
                 data_hash=run.data_hash, compute=REFERENCE, identity=run.identity, keep_weights=False,
+                checkpoint_seconds=60.0,
             )  # fmt: skip
-            execute([task])
+            make_attempt(tmp_path, run.run_id, threads, None)
+            assert execute([task]) == "finished"
             asked.append(torch.get_num_threads())
     finally:
         torch.set_num_threads(before)

@@ -7,7 +7,16 @@ import pytest
 
 from doubleread.errors import UserError
 from doubleread.nouns import State
-from doubleread.store import Logits, attempt_folder, open_store, read_logits, run_folder, write_attempt
+from doubleread.store import (
+    Logits,
+    attempt_folder,
+    make_attempt,
+    open_store,
+    read_logits,
+    recover,
+    run_folder,
+    write_attempt,
+)
 from doubleread.store.schema import MIGRATIONS, VERSION
 
 RUN = {"run_id": "r1", "identity": {"seed": 0}, "recipe": {"epochs": 1}, "seed": 0, "data_hash": "d"}
@@ -48,9 +57,15 @@ def planned(root):
 
 
 def finish(store):
+    return store.record("r1", attempted(store))
+
+
+def attempted(store, record=RECORD, logits=LOGITS, weights=WEIGHTS):
+    """Begin an attempt and leave all that it leaves; return its number."""
     attempt = store.begin("r1")
-    write_attempt(attempt_folder(store.root, "r1", attempt), RECORD, LOGITS, WEIGHTS)
-    return store.record("r1", attempt)
+    folder = make_attempt(store.root, "r1", attempt, None)
+    write_attempt(folder, {**record, "attempt": attempt}, logits, weights)
+    return attempt
 
 
 def test_round_trip(tmp_path):
@@ -99,38 +114,36 @@ def test_a_driver_that_died_in_the_middle_of_a_run(tmp_path):
         attempt = store.begin("r1")
         attempt_folder(tmp_path, "r1", attempt).mkdir()
     with open_store(tmp_path, write=True) as store:
-        assert store.recover() == []
+        assert recover(store) == []
         assert store.states(["r1"]) == {"r1": State.INTERRUPTED}
         assert list((tmp_path / "artifacts").iterdir()) == []
 
 
 def test_a_driver_that_died_between_the_folder_and_the_rows(tmp_path):
     with planned(tmp_path) as store:
-        attempt = store.begin("r1")
-        write_attempt(attempt_folder(tmp_path, "r1", attempt), RECORD, LOGITS, WEIGHTS)
+        attempt = attempted(store)
         attempt_folder(tmp_path, "r1", attempt).rename(run_folder(tmp_path, "r1"))
     with open_store(tmp_path, write=True) as store:
-        assert store.recover() == ["r1"]
+        assert recover(store) == ["r1"]
         assert store.states(["r1"]) == {"r1": State.DONE}
         assert len(store.epochs_of(["r1"])["r1"]) == 1
 
 
 def test_a_driver_that_died_before_it_took_a_whole_attempt(tmp_path):
     with planned(tmp_path) as store:
-        write_attempt(attempt_folder(tmp_path, "r1", store.begin("r1")), RECORD, LOGITS, WEIGHTS)
+        attempted(store)
     with open_store(tmp_path, write=True) as store:
-        assert store.recover() == ["r1"]
+        assert recover(store) == ["r1"]
         assert store.states(["r1"]) == {"r1": State.DONE}
 
 
 def test_an_older_failure_is_not_taken_for_the_attempt_that_was_lost(tmp_path):
     with planned(tmp_path) as store:
-        attempt = store.begin("r1")
-        write_attempt(attempt_folder(tmp_path, "r1", attempt), {**RECORD, "state": "failed"}, None, None)
+        attempt = attempted(store, {**RECORD, "state": "failed"}, None, None)
         assert store.record("r1", attempt) is State.FAILED
         store.begin("r1")
     with open_store(tmp_path, write=True) as store:
-        assert store.recover() == []
+        assert recover(store) == []
         assert store.states(["r1"]) == {"r1": State.INTERRUPTED}
 
 
@@ -215,7 +228,7 @@ def test_a_store_from_before_claims_opens_and_is_brought_up_to_date(tmp_path):
     with planned(tmp_path) as store:
         finish(store)
     connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.executescript("DROP TABLE claims; PRAGMA user_version = 1;")
+    connection.executescript("DROP TABLE claims; ALTER TABLE runs DROP COLUMN files; PRAGMA user_version = 1;")
     connection.close()
     with open_store(tmp_path) as store:
         assert store.registered_claims("s") is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from doubleread.nouns import REFERENCE
-from doubleread.training import native, train
+from doubleread.training import Unfit, native, train
 from doubleread.training.checkpoint import Checkpoint
 from doubleread.training.records import RunSpec
 from doubleread.training.together import train_together
@@ -130,7 +130,7 @@ def test_a_state_that_is_not_put_back_is_noticed(data, path):
 @pytest.mark.parametrize("path", ["reference", *paths()])
 def test_another_runs_checkpoint_is_refused(data, path):
     checkpoint = interrupted(recipe(), data, on(path), 1)
-    with pytest.raises((KeyError, RuntimeError)):
+    with pytest.raises(Unfit, match="it does not fit the run"):
         train(recipe(model={"name": "mlp", "hidden": [7, 5, 4]}), 3, "unit", data, compute=on(path), start=checkpoint)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired,
 from doubleread.analysis.registered import Registration, registration
 from doubleread.analysis.settings import Setting, judge_settings
 from doubleread.dataset import PreparedSet, open_prepared
-from doubleread.errors import UserError
+from doubleread.errors import UserError, WorkFailed
 from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
 from doubleread.nouns import VARIED, State
 from doubleread.stats import contrast, prediction_interval
@@ -309,7 +310,7 @@ def _run_result(
     row: Mapping[str, Any], epochs: list[dict[str, Any]], data: PreparedSet, store: Store, case_sets: _CaseSets
 ) -> RunResult:
     done = row["state"] == State.DONE
-    logits = read_logits(store.root, row["run_id"]) if done else None
+    logits = _logits(store, row) if done else None
     return RunResult(
         arm=row["arm"],
         seed=row["seed"],
@@ -324,6 +325,16 @@ def _run_result(
         weights_hash=row["weights_hash"],
         case_sets=(case_sets.of(data, logits.test_rows), case_sets.of(data, logits.val_rows)) if logits else None,
     )
+
+
+def _logits(store: Store, row: Mapping[str, Any]) -> Logits:
+    try:
+        return read_logits(store.root, row["run_id"])
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise WorkFailed(
+            f"{row['arm']}, seed {row['seed']}: its logits are gone or damaged ({error}); doubleread status --store"
+            f" {store.root} --verify lists all that is, then doubleread run trains just that again"
+        ) from error
 
 
 def _metrics(

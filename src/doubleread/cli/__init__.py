@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from doubleread import __version__
+from doubleread.disk import FULL
 from doubleread.errors import UserError, WorkFailed
 
 app = typer.Typer(
@@ -45,6 +46,14 @@ DeviceOption = Annotated[
         "--device", metavar="auto|cpu|cuda", help="Where runs are trained; auto is CUDA where PyTorch finds it."
     ),
 ]
+CheckpointOption = Annotated[
+    float,
+    typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between two checkpoints of a run, to go on from."),
+]
+GiveUpOption = Annotated[
+    float,
+    typer.Option("--give-up-after", metavar="SECONDS", help="End a run that gives no sign of life for so long."),
+]
 AssumptionsOption = Annotated[
     bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")
 ]
@@ -72,15 +81,18 @@ def reproduce(
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    checkpoint_every: CheckpointOption = 60.0,
+    give_up_after: GiveUpOption = 600.0,
     store: StoreOption = Path("runs"),
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Where the report goes.")] = None,
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
     """Reproduce the two course reports, on the built-in phantom or on real images with --data."""
-    from doubleread.cli.train import reproduce_command
+    from doubleread.cli.train import Care, reproduce_command
 
-    reproduce_command(which, data, seeds, workers, device, store, html, settings, as_json)
+    care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
+    reproduce_command(which, data, seeds, workers, device, care, store, html, settings, as_json)
 
 
 @app.command()
@@ -91,14 +103,17 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     assumptions: AssumptionsOption = False,
+    checkpoint_every: CheckpointOption = 60.0,
+    give_up_after: GiveUpOption = 600.0,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
     """Train what the store does not have yet of a study."""
-    from doubleread.cli.train import run_command
+    from doubleread.cli.train import Care, run_command
 
-    run_command(study, data, seeds, workers, device, assumptions, store, settings, as_json)
+    care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
+    run_command(study, data, seeds, workers, device, assumptions, care, store, settings, as_json)
 
 
 @app.command()
@@ -125,12 +140,20 @@ def status(
         str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
     ] = None,
     store: StoreOption = Path("runs"),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every stored file and list what is damaged; run trains just that.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the states of runs, and the time left of those under way."""
-    from doubleread.cli.status import status_command
+    if verify:
+        from doubleread.cli.verify import verify_command
 
-    status_command(study, store, as_json)
+        verify_command(study, store, as_json)
+    else:
+        from doubleread.cli.status import status_command
+
+        status_command(study, store, as_json)
 
 
 @app.command()
@@ -238,7 +261,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         # a full disk, a store that went away: nothing that is finished is lost
-        print(f"doubleread: {error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
+        full = error.errno in FULL
+        what = "the disk is full" if full else error.strerror or error
+        then = "; free some space, then the same command goes on from here" if full else ""
+        print(f"doubleread: {error.filename or 'the disk'}: {what}; what has finished is kept{then}", file=sys.stderr)
         sys.exit(1)
     except sqlite3.Error as error:
         print(f"doubleread: the store: {error}; what has finished is kept", file=sys.stderr)

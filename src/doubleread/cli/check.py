@@ -16,7 +16,8 @@ from rich.text import Text
 
 from doubleread.analysis import Evidence, Planned, planned, stored_evidence
 from doubleread.api import find_study
-from doubleread.cli.show import err, out, overrides, print_json
+from doubleread.cli.overrides import overrides
+from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import PreparedSet
 from doubleread.errors import UserError
 from doubleread.nouns import State

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from doubleread import disk
 from doubleread.cli.show import out, print_json
 from doubleread.dataset import look_for_sizes, rules_that_fit
 from doubleread.errors import UserError, printable
@@ -66,7 +67,7 @@ def new_command(path: str, out_file: Path, as_json: bool) -> None:
     try:
         study = load_study(out_file)
     except UserError:
-        out_file.unlink()
+        disk.DISK.remove(out_file)
         raise
     if as_json:
         print_json({"file": str(out_file), "study": study.name})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from doubleread.api import find_study, open_results
 from doubleread.cli.arms import print_result
-from doubleread.cli.show import err, out, overrides, print_json
+from doubleread.cli.overrides import overrides
+from doubleread.cli.show import err, out, print_json
 from doubleread.files import check_folder, check_target
 from doubleread.report import arms_json, claims_json, save_figures, words, write_page, write_tables
 

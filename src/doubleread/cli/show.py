@@ -1,4 +1,4 @@
-"""What several commands share: consoles, JSON, overrides."""
+"""What all commands share: consoles and JSON; light, for those that must answer at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import sys
 from typing import Any
 
 from rich.console import Console
-
-from doubleread.files import user_path
-from doubleread.study import parse_overrides
 
 
 def out() -> Console:
@@ -25,14 +22,3 @@ def err() -> Console:
 def print_json(value: Any) -> None:
     """Print one JSON value."""
     print(json.dumps(value, indent=1, allow_nan=False))
-
-
-def overrides(settings: list[str], data: str | None, seeds: int | None) -> dict[str, Any]:
-    """Return what `--set`, `--data` and `--seeds` change, as overrides of the study file."""
-    changed = parse_overrides(settings)
-    if data is not None:
-        path = user_path(data, "--data")
-        changed["data.source"] = str(path.resolve()) if path.exists() else data
-    if seeds is not None:
-        changed["seeds"] = seeds
-    return changed

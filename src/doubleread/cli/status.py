@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean as mean
 from typing import Any
 
 from doubleread.cli.show import out, print_json
@@ -11,8 +13,8 @@ from doubleread.nouns import State
 from doubleread.store import Store, attempt_folder, open_store, read_progress
 
 
-def status_command(name: str | None, root: Path, as_json: bool) -> None:
-    """Print the states of the runs of one study or of all."""
+def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print the states of the runs of one study or of all; `more` goes into the JSON too."""
     with open_store(root) as store:
         known = [study["name"] for study in store.studies()]
         if name is not None and name not in known:
@@ -20,7 +22,7 @@ def status_command(name: str | None, root: Path, as_json: bool) -> None:
             raise UserError(f"--store {root}", f"no study {name}", f"it has {listed}")
         found = [_status(store, study) for study in known if name in (None, study)]
     if as_json:
-        print_json({"store": str(root), "studies": found})
+        print_json({"store": str(root), "studies": found, **(more or {})})
         return
     for study in found:
         counts = ", ".join(f"{n} {state}" for state, n in study["runs"].items() if n and state != "planned")
@@ -68,9 +70,9 @@ def _seconds_left(rows: list[dict[str, Any]], running: int) -> float | None:
     spent = [row["seconds"] for row in rows if row["seconds"] is not None]
     if not spent or not running:
         return None
-    left = 0.0
+    by_arm: dict[str, list[float]] = {}
     for row in rows:
-        if row["state"] in (State.PLANNED, State.RUNNING):
-            same = [r["seconds"] for r in rows if r["arm"] == row["arm"] and r["seconds"] is not None]
-            left += sum(same) / len(same) if same else sum(spent) / len(spent)
-    return left / running
+        if row["seconds"] is not None:
+            by_arm.setdefault(row["arm"], []).append(row["seconds"])
+    left = [row["arm"] for row in rows if row["state"] in (State.PLANNED, State.RUNNING)]
+    return sum(mean(by_arm.get(arm, spent)) for arm in left) / running

@@ -8,13 +8,17 @@ from typing import Any
 from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results, train
 from doubleread.cli.arms import print_result
-from doubleread.cli.show import err, out, overrides, print_json
+from doubleread.cli.overrides import overrides
+from doubleread.cli.show import err, out, print_json
 from doubleread.errors import UserError, WorkFailed
 from doubleread.files import check_target
+from doubleread.nouns import State
 from doubleread.report import save_figures, words, write_page, write_tables
-from doubleread.runner import Counts, Progress
+from doubleread.runner import Care, Counts, Progress
+from doubleread.store import open_store
 from doubleread.study import Study, load_study
 
+MOST_NAMED = 10
 REPORTS = {"a": ("report-a",), "b": ("report-b",), "all": ("report-a", "report-b")}
 
 
@@ -25,19 +29,20 @@ def run_command(
     workers: int | None,
     device: str,
     assumptions: bool,
+    care: Care,
     store: Path,
     settings: list[str],
     as_json: bool,
 ) -> None:
     """Train a study, print its verdicts and tables."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers, device, assumptions)
+    counts = _train(study, store, workers, device, care, assumptions)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
         print_result(out(), open_results(study, store=store).result)
         out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
-    _end(counts)
+    _end(counts, study, store)
 
 
 def reproduce_command(
@@ -46,6 +51,7 @@ def reproduce_command(
     seeds: int | None,
     workers: int | None,
     device: str,
+    care: Care,
     store: Path,
     html: Path | None,
     settings: list[str],
@@ -66,13 +72,13 @@ def reproduce_command(
     for study in studies:
         if study.data.source == "phantom":
             err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
-        counts = _train(study, store, workers, device)
+        counts = _train(study, store, workers, device, care)
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
         if not counts.finished:
             if as_json:
                 print_json(summaries if which == "all" else summaries[0])
-            _end(counts)
+            _end(counts, study, store)
         results.append(open_results(study, store=store).result)
     _write(results, store, page)
     if as_json:
@@ -82,13 +88,15 @@ def reproduce_command(
             out().print(f"{result.study.name}: {_counted(counts)}\n", markup=False)
             print_result(out(), result)
         out().print(f"{words.INTENDED_USE}\nreport: {page}", markup=False)
-    for counts in every:
-        _end(counts)
+    for study, counts in zip(studies, every, strict=True):
+        _end(counts, study, store)
 
 
-def _train(study: Study, store: Path, workers: int | None, device: str, assumptions: bool = False) -> Counts:
+def _train(
+    study: Study, store: Path, workers: int | None, device: str, care: Care, assumptions: bool = False
+) -> Counts:
     with Progress(err(), study.name) as show:
-        return train(study, store, workers=workers, device=device, assumptions=assumptions, show=show)
+        return train(study, store, workers=workers, device=device, assumptions=assumptions, care=care, show=show)
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:
@@ -110,14 +118,22 @@ def _counted(counts: Counts) -> str:
     return ", ".join(parts)
 
 
-def _end(counts: Counts) -> None:
+def _end(counts: Counts, study: Study, store: Path) -> None:
     """Leave with 1 where work is missing; a diverged run is a result."""
     if not counts.finished:
-        raise WorkFailed(
-            f"interrupted with {counts.done} of {counts.planned} runs done; the same command goes on from here"
-        )
+        raise WorkFailed(counts.in_words())
     if counts.failed:
+        with open_store(store) as opened:
+            rows = {row["run_id"]: row for row in reversed(opened.runs_of(study.name)) if row["state"] == State.FAILED}
+        named = [f"  {row['arm']}, seed {row['seed']}: {row['reason']}" for row in reversed(rows.values())]
+        if (more := len(named) - MOST_NAMED) > 0:
+            named[MOST_NAMED:] = [f"  and {more} more, which doubleread status lists"]
         raise WorkFailed(
-            f"{counts.failed} of {counts.planned} runs failed; doubleread status shows why,"
-            " the same command tries again"
+            "\n".join(
+                [
+                    f"{counts.failed} of {counts.planned} runs failed; the others are done and kept, the same command"
+                    " tries these again:",
+                    *named,
+                ]
+            )
         )

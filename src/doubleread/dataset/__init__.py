@@ -1,7 +1,14 @@
 """The prepared set: reading through `images`, splits, audit, cache."""
 
-from doubleread.dataset.prepare import Checked, check_source, look_for_sizes, prepare
-from doubleread.dataset.prepared import Case, PreparedSet, open_prepared, open_run_data
+from doubleread.dataset.prepare import Checked, check_source, look_for_sizes, prepare, remove_drafts
+from doubleread.dataset.prepared import (
+    Case,
+    PreparedSet,
+    damage_of,
+    open_prepared,
+    open_run_data,
+    prepared_folders,
+)
 from doubleread.dataset.reading import Progress, no_progress
 from doubleread.dataset.subjects import rules_that_fit
 
@@ -11,10 +18,13 @@ __all__ = [
     "PreparedSet",
     "Progress",
     "check_source",
+    "damage_of",
     "look_for_sizes",
     "no_progress",
     "open_prepared",
     "open_run_data",
     "prepare",
+    "prepared_folders",
+    "remove_drafts",
     "rules_that_fit",
 ]

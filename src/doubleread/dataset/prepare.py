@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from doubleread import disk
 from doubleread.dataset.audit import audit, refuse_leaks
-from doubleread.dataset.prepared import IMAGES, META, Case, PreparedSet, open_prepared, write_cases
+from doubleread.dataset.prepared import IMAGES, META, Case, PreparedSet, damage_of, open_prepared, write_cases
 from doubleread.dataset.reading import Look, Progress, Seen, Target, digest_all, look_at, no_progress
 from doubleread.dataset.select import Selection, select
 from doubleread.errors import UnreadableImage, UserError
-from doubleread.files import fsync_folder, hash_of, move_folder, read_text, write_json
+from doubleread.files import hash_of, make_folders, move_folder, read_text, remove_leftovers, write_json
 from doubleread.nouns import Source
 from doubleread.recipe.data import DataSpec, DrawnSplit
 
@@ -26,6 +27,7 @@ PREPARATION = 1
 """Raised when the same images would be prepared otherwise than before."""
 
 SHOWN = 20
+DRAFT = ".draft-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ def _first_time(job: _Job) -> PreparedSet:
 def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
     cases = _cases(job, selection, checked)
     folder = job.cache / _data_hash(cases, job.data)
+    if damage_of(folder):
+        # a run on other pixels than its identity says would be worse than the time to make them again
+        shutil.rmtree(folder)
     if (folder / META).is_file():
         meta = _meta(job, selection, checked, cases)
         return replace(open_prepared(folder), meta=meta)
@@ -171,14 +176,23 @@ class _Draft:
     """A prepared set being written, in a folder of its own that vanishes unless it is kept."""
 
     def __init__(self, cache: Path, n: int, size: int) -> None:
-        self._folder = cache / f".draft-{secrets.token_hex(4)}"
+        self._folder = cache / f"{DRAFT}{secrets.token_hex(4)}"
         self._shape = (n, size, size)
+        self._lock: int | None = None
 
     def __enter__(self) -> _Draft:
-        self._folder.mkdir(parents=True)
+        make_folders(self._folder)
+        self._lock = disk.lock(self._folder)
         shape = (max(self._shape[0], 1), *self._shape[1:])
-        # of full size from the start, and empty: readers map it too, each writing its own rows
+        # of full size from the start: readers map it too, each writing its own rows
         np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=shape)
+        try:
+            with self.path.open("rb+") as handle:
+                # a full disk is an error here; at a page that is written through a mapping it would end the process
+                os.posix_fallocate(handle.fileno(), 0, self.path.stat().st_size)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     @property
@@ -189,7 +203,7 @@ class _Draft:
     def keep(self, folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> PreparedSet:
         with self.path.open("rb+") as handle:
             # what others have written through their mappings is in the system's cache, and with it on the disk
-            os.fsync(handle.fileno())
+            disk.DISK.fsync(handle)
         write_cases(self._folder, cases, meta)
         try:
             move_folder(self._folder, folder)
@@ -197,11 +211,23 @@ class _Draft:
             # another process has prepared the same set in the meantime
             if not (folder / META).is_file():
                 raise
-        fsync_folder(folder.parent)
         return open_prepared(folder)
 
     def __exit__(self, *_error: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def remove_drafts(cache: Path) -> None:
+    """Remove what was left in `cache` by preparations that were cut off; one that is under way keeps its own."""
+    for folder in [*cache.glob(f"{DRAFT}*")]:
+        if (held := disk.lock(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+    for folder in (cache / "checked", *(path.parent for path in cache.glob(f"*/{META}"))):
+        remove_leftovers(folder)
 
 
 def _cases(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> list[Case]:

@@ -16,11 +16,11 @@ import numpy as np
 
 from doubleread.dataset.split import split_development
 from doubleread.errors import UserError
-from doubleread.files import read_text, write_json, write_text
+from doubleread.files import damage, describe, read_text, write_json, write_text
 from doubleread.nouns import SPLITS, RunData, Split
 from doubleread.recipe.data import DrawnSplit
 
-IMAGES, CASES, META = "images.npy", "cases.csv", "meta.json"
+IMAGES, CASES, META, SEAL = "images.npy", "cases.csv", "meta.json", "files.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,14 +101,33 @@ class PreparedSet:
 
 
 def write_cases(folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> None:
-    """Write the table and the facts of a prepared set."""
+    """Write the table and the facts of a prepared set whose images are written, and seal it with their hashes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(Case)]
     writer.writerow(names)
     writer.writerows([getattr(case, name) for name in names] for case in cases)
     write_text(folder / CASES, text.getvalue())
+    write_json(folder / SEAL, {name: describe(folder / name) for name in (IMAGES, CASES)})
     write_json(folder / META, meta)
+
+
+def prepared_folders(cache: Path) -> list[Path]:
+    """Return the folders of the prepared sets in `cache`."""
+    return sorted(path.parent for path in cache.glob(f"*/{META}"))
+
+
+def damage_of(folder: Path) -> list[str]:
+    """Return what is wrong with the files of the prepared set in `folder`, a phrase each; every byte is read.
+
+    Of a set from before its files had hashes, nothing is known.
+    """
+    if not (folder / SEAL).is_file():
+        return []
+    try:
+        return damage(folder, json.loads(read_text(folder / SEAL)), read=True)
+    except (ValueError, UserError):
+        return [f"{SEAL} cannot be read"]
 
 
 def open_prepared(folder: Path) -> PreparedSet:
@@ -153,7 +172,12 @@ def open_run_data(folder: Path, seed: int) -> RunData:
 def _meta(folder: Path) -> dict[str, Any]:
     if not (folder / META).is_file():
         raise UserError(str(folder), "no prepared set here", next_step="run the study again to prepare it")
-    return json.loads(read_text(folder / META))
+    try:
+        return json.loads(read_text(folder / META))
+    except ValueError as error:
+        raise UserError(
+            str(folder / META), f"damaged ({error})", next_step="remove the folder, then run the study again"
+        ) from error
 
 
 def _mapped(folder: Path) -> np.ndarray:

@@ -12,17 +12,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
-from doubleread.processes import main_module_hidden
+from doubleread.processes import die_with_parent, heed_sigterm, main_module_hidden
+
+HINTS = {"SIGKILL": ", perhaps out of memory"} | dict.fromkeys(
+    ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"), ", a crash in compiled code"
+)
+"""What usually stands behind the end of a process by a signal."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class WorkerDied(Exception):
-    """The process of a task ended without an answer: killed, out of memory, or crashed."""
+    """The process of a call ended without an answer: killed, out of memory, or crashed."""
+
+
+class CallRaised(Exception):
+    """The call itself raised; the text is the error, with its traceback after the first line."""
 
 
 class LocalExecutor(Executor):
@@ -35,6 +45,8 @@ class LocalExecutor(Executor):
     """
 
     AHEAD = 1
+    GRACE_SECONDS = 20.0
+    """How long a process that is asked to stop may take to leave what it has."""
 
     def __init__(self, workers: int, preload: Sequence[str], *, hold: bool = False) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -43,8 +55,8 @@ class LocalExecutor(Executor):
         self._hold = hold
         self._turns = threading.Semaphore(workers)
         self._slots = ThreadPoolExecutor(self.capacity, thread_name_prefix="run")
-        self._guard = threading.Lock()
-        self._alive: set[BaseProcess] = set()
+        self._guard = threading.Condition()
+        self._alive: dict[Future[Any], BaseProcess] = {}
         self._stopped = False
 
     @property
@@ -54,22 +66,50 @@ class LocalExecutor(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn(*args, **kwargs)` in a process of its own, when a slot is free."""
-        return self._slots.submit(self._in_process, fn, args, kwargs)
+        future: Future[T] = Future()
+        self._slots.submit(self._settle, future, fn, args, kwargs)
+        return future
+
+    def end(self, future: Future[Any]) -> None:
+        """End the process of a call at once; its future then raises `WorkerDied`."""
+        with self._guard:
+            if (process := self._alive.get(future)) is not None:
+                process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See `concurrent.futures.Executor`; with `cancel_futures`, running processes are ended too."""
+        """See `concurrent.futures.Executor`; with `cancel_futures`, calls that wait are not made, and processes that
+        run are asked to stop, and ended after `GRACE_SECONDS`."""
         if cancel_futures:
-            with self._guard:
-                self._stopped = True
-                for process in self._alive:
-                    process.kill()
-        self._slots.shutdown(wait=wait, cancel_futures=cancel_futures)
+            self._stop(self.GRACE_SECONDS)
+        self._slots.shutdown(wait=wait, cancel_futures=False)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         # on an error nobody will take the results: do not wait for them
-        self.shutdown(wait=True, cancel_futures=error is not None)
+        if error is not None:
+            self._stop(0.0)
+        self.shutdown(wait=True)
 
-    def _in_process(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+    def _stop(self, grace: float) -> None:
+        with self._guard:
+            self._stopped = True
+            for process in self._alive.values():
+                process.terminate()
+            self._guard.wait_for(lambda: not self._alive, timeout=grace)
+            for process in self._alive.values():
+                process.kill()
+
+    def _settle(self, future: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Make a call and give its future what came of it."""
+        if self._stopped or not future.set_running_or_notify_cancel():
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return
+        try:
+            future.set_result(self._in_process(future, fn, args, kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+
+    def _in_process(self, future: Future[Any], fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_answer, args=(theirs,), daemon=True)
         with self._guard:
@@ -84,25 +124,37 @@ class LocalExecutor(Executor):
                 theirs.close()
                 why = getattr(error, "strerror", None) or "the server that starts them is gone"
                 raise WorkerDied(f"no process could be started ({why})") from error
-            self._alive.add(process)
+            self._alive[future] = process
         theirs.close()
         try:
-            with self._turns:
-                answer = _ask(ours, fn, args, kwargs)
-                # one that has answered has nothing left to do, and nobody waits until the system has taken it apart,
-                # unless the next one needs what it holds
-                if answer is None or self._hold:
-                    process.join()
+            answer = self._in_turn(ours, process, fn, args, kwargs)
         finally:
             ours.close()
             with self._guard:
-                self._alive.discard(process)
+                del self._alive[future]
+                self._guard.notify_all()
         if answer is None:
             raise WorkerDied(_how_it_ended(process.exitcode))
         fine, value = answer
         if not fine:
-            raise WorkerDied(value)
+            raise CallRaised(value)
         return value
+
+    def _in_turn(
+        self, pipe: Connection, process: BaseProcess, fn: Callable[..., Any], args: Any, kwargs: Any
+    ) -> tuple[bool, Any] | None:
+        with self._turns:
+            if self._stopped:
+                raise WorkerDied("stopped before it began")
+            answer = _ask(pipe, fn, args, kwargs)
+            # one that has answered has nothing left to do, and nobody waits until the system has taken it apart,
+            # unless the next one needs what it holds
+            if answer is None or self._hold:
+                wait_for([process.sentinel])
+                # starting a process polls all others too, and only one of two that poll gets the exit code
+                with self._guard:
+                    process.join()
+            return answer
 
 
 def _ask(pipe: Connection, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any] | None:
@@ -117,8 +169,12 @@ def _answer(pipe: Connection) -> None:
     """Wait in the new process for its call, make it, and send what came of it."""
     # Ctrl-C reaches the whole group; the driver decides what becomes of its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heed_sigterm()
+    die_with_parent()
     try:
         fn, args, kwargs = pipe.recv()
+        # nothing more is ever sent: what can be read from now on is the end of the driver
+        threading.Thread(target=_end_with_driver, args=(pipe,), daemon=True).start()
     except EOFError:
         # the driver went away before the turn came
         os._exit(1)
@@ -136,6 +192,15 @@ def _answer(pipe: Connection) -> None:
     os._exit(0)
 
 
+def _end_with_driver(pipe: Connection) -> None:
+    """End this process when the driver's end of the pipe is closed, however that came about.
+
+    The server cannot tell: as long as one of its processes lives, it takes the driver to be alive.
+    """
+    wait_for([pipe])
+    os._exit(1)
+
+
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
@@ -143,6 +208,6 @@ def _told(error: Exception) -> str:
 def _how_it_ended(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
-        hint = ", perhaps out of memory" if name == "SIGKILL" else ""
+        hint = HINTS.get(name, "")
         return f"the process was ended by {name}{hint}"
     return f"the process ended with exit code {exitcode} and no answer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from doubleread.errors import UserError
-from doubleread.files import hash_of, write_with
+from doubleread.files import hash_of, write_bytes
 from doubleread.images.thorax import draw_thorax, render
 from doubleread.nouns import SPLITS, Item, Source, Split
 from doubleread.seeds import stream
@@ -155,8 +156,9 @@ def write_png(source: Source, folder: Path, progress: Callable[[int, int], objec
     note.add_text("Comment", NOTE)
     for index, item in enumerate(source.items):
         image = Image.fromarray(source.read(index))
-        path = folder / f"{item.case}.png"
-        write_with(path, lambda handle, image=image: image.save(handle, format="PNG", pnginfo=note))
+        content = io.BytesIO()
+        image.save(content, format="PNG", pnginfo=note)
+        write_bytes(folder / f"{item.case}.png", content.getvalue())
         if progress is not None:
             progress(index + 1, len(source.items))
 

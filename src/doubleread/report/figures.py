@@ -26,6 +26,7 @@ INK, FAINT = "#222222", "#bbbbbb"
 FORMATS = ("png", "svg", "pdf")
 # a user's label may hold a dollar sign, which is no formula
 PLAIN: Any = {"text.parse_math": False}
+MOST_LINES = 100
 PANELS = (("accuracy", "train_accuracy", "val_accuracy"), ("loss", "train_loss", "val_loss"))
 
 
@@ -33,7 +34,7 @@ def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
     """Return one row for each arm, (a) accuracy and (b) loss; training blue, validation orange.
 
     The line is the mean over the seeds, the band reaches from the lowest to the highest seed, each seed is a thin
-    line. Rows share their axes, so arms compare at a glance.
+    line, up to `MOST_LINES` of them. Rows share their axes, so arms compare at a glance.
     """
     with rc_context(PLAIN):
         return _curves(result, experiment)
@@ -119,7 +120,8 @@ def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
         return
     values_RE = np.array([[epoch[key] for epoch in run.epochs] for run in arm.done])
     epochs = np.arange(1, values_RE.shape[1] + 1)
-    for values in values_RE:
+    # more lines than these are one colour, and megabytes
+    for values in values_RE if len(values_RE) <= MOST_LINES else []:
         axes.plot(epochs, values, color=colour, linewidth=0.5, alpha=0.35)
     axes.fill_between(epochs, values_RE.min(axis=0), values_RE.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8)

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import shutil
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Self
 
 from doubleread.dataset import PreparedSet
-from doubleread.engines import WorkerDied
+from doubleread.disk import FULL
+from doubleread.engines import CallRaised, WorkerDied
 from doubleread.nouns import State
+from doubleread.runner.care import Care, Hearing
 from doubleread.runner.live import Live
+from doubleread.runner.resume import positions
+from doubleread.runner.stop import StopRequest
 from doubleread.runner.units import Unit, units_of
-from doubleread.store import Store, has_begun, is_whole, read_progress
+from doubleread.store import (
+    Store,
+    has_begun,
+    is_whole,
+    make_attempt,
+    newest_checkpoint,
+    read_beat,
+    read_progress,
+    read_record,
+    run_folder,
+)
 from doubleread.study import Plan, PlannedRun
-from doubleread.worker import Task, execute
+from doubleread.training.model import count_parameters
+from doubleread.worker import Ending, Task, execute
 
 # Diverged is a result of the recipe: the same seed would diverge again.
 FINISHED = frozenset({State.DONE, State.DIVERGED})
 POLL_SECONDS = 0.5
+TRIES = 2
+"""How often a run is begun, in one call, whose process ended without a word: something outside it may have ended it."""
+SPARE_BYTES = 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How a study stands after a `run`; the keys of its JSON."""
+    """How a study stands after a `run`; the keys of its JSON. `halted` says why it stopped before its end, if so."""
 
     planned: int
     done: int
@@ -33,15 +51,23 @@ class Counts:
     failed: int
     diverged: int
     interrupted: int
+    halted: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether every run has an end, good or bad."""
         return self.done + self.failed + self.diverged == self.planned
 
+    def in_words(self) -> str:
+        """Return why it stopped before its end, what is kept, and the next step."""
+        return (
+            f"{self.halted or 'interrupted'}: {self.done} of {self.planned} runs are done and kept;"
+            f" {'free some space, then ' if self.halted else ''}the same command goes on from here"
+        )
+
     def as_dict(self) -> dict[str, int]:
         """Return the counts for JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "halted"}
 
 
 def drive(
@@ -52,19 +78,26 @@ def drive(
     *,
     keep_weights: str,
     room: int = 0,
+    care: Care | None = None,
     show: Callable[[Live], None] = lambda _live: None,
+    remark: Callable[[str], None] = lambda _text: None,
 ) -> Counts:
     """Train what the store does not have of a plan; return how the study stands.
 
     `prepared` maps data hashes to prepared sets; `room` is how many bytes a stack may take on its device. On Ctrl-C or
-    SIGTERM running runs are ended and marked as interrupted, and the counts are returned; the same call goes on from
-    there.
+    SIGTERM, or where the disk is full, running runs leave checkpoints and are marked as interrupted, and the counts are
+    returned; the same call goes on from there.
     """
-    driver = _Driver(plan, prepared, store, executor, keep_weights, room, show)
+    driver = _Driver(plan, prepared, store, executor, keep_weights, room, care or Care(), show, remark)
     with StopRequest() as stop:
-        driver.go(stop)
-        if stop.asked:
-            driver.interrupt()
+        try:
+            driver.go(stop)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            driver.full = True
+        if stop.asked or driver.full:
+            driver.interrupt("the disk is full" if driver.full else "interrupted by the user")
     return driver.counts()
 
 
@@ -86,41 +119,51 @@ class _Driver:
         executor: Executor,
         keep_weights: str,
         room: int,
+        care: Care,
         show: Callable[[Live], None],
+        remark: Callable[[str], None],
     ) -> None:
-        self.plan, self.store, self.executor, self.show = plan, store, executor, show
-        self.keep_weights = keep_weights
+        self.plan, self.store, self.executor, self.show, self.remark = plan, store, executor, show, remark
+        self.keep_weights, self.care, self.full = keep_weights, care, False
         self.run_ids = [run.run_id for run in plan.runs]
         self.states = store.states(self.run_ids)
         self.reused = sum(state is State.DONE for state in self.states.values())
         n_train = {key: len(data.rows("train")) for key, data in prepared.items()}
-        self.missing = [run for run in plan.runs if self.states[run.run_id] not in FINISHED]
-        self.work = {run.run_id: work_of(run, n_train[run.data_hash]) for run in self.missing}
-        self.epochs = {run.run_id: run.recipe.epochs for run in self.missing}
-        self.units = units_of(self.missing, prepared, room)
-        self.tasks: dict[Future[None], tuple[Task, ...]] = {}
+        missing = [run for run in plan.runs if self.states[run.run_id] not in FINISHED]
+        self.missing = {run.run_id: run for run in missing}
+        self.work = {run.run_id: work_of(run, n_train[run.data_hash]) for run in missing}
+        self.bytes = {
+            run.run_id: 4 * count_parameters(run.recipe, prepared[run.data_hash].images[0].size) for run in missing
+        }
+        self.waiting = deque(units_of(missing, prepared, room, positions(missing, store)))
+        self.tasks: dict[Future[Ending], tuple[Task, ...]] = {}
+        self.deaths: Counter[str] = Counter()
+        self.hearing = Hearing(care.give_up_after)
+        self.resumed: set[str] = set()
+        self.silent: set[Future[Ending]] = set()
 
     def go(self, stop: StopRequest) -> None:
         """Keep every slot busy until nothing is missing, or until it is to stop."""
-        waiting = iter(self.units)
-        self._fill(waiting, stop)
-        while self.tasks and not stop.asked:
+        self._fill(stop)
+        while self.tasks and not stop.asked and not self.full:
             finished, _ = wait(self.tasks, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             # first what is next, then what has been: a core does not wait while a result is written down
             done = [(future, self.tasks.pop(future)) for future in finished]
-            self._fill(waiting, stop)
+            self._fill(stop)
             for future, tasks in done:
                 self._take(future, tasks)
+            # what was to be tried again had no place in the first filling
+            self._fill(stop)
+            self._listen()
             self.show(self.live())
 
-    def interrupt(self) -> None:
-        """End what is running and say so in the store; what had finished by then is taken over."""
+    def interrupt(self, why: str) -> None:
+        """Stop what is running and say so in the store; what had finished by then is taken over."""
         self.executor.shutdown(wait=True, cancel_futures=True)
         for future, tasks in list(self.tasks.items()):
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._take(future, tasks)
-                continue
-            self._give_up(tasks, State.INTERRUPTED, "interrupted by the user")
+            # on a full disk even a state may find no room: the next call sets it
+            with _unless_full():
+                self._take(future, tasks, why)
         self.tasks.clear()
 
     def live(self) -> Live:
@@ -128,9 +171,11 @@ class _Driver:
         # what is handed over but waits for its turn is not running yet
         begun = [task for tasks in self.tasks.values() for task in tasks if has_begun(task.folder)]
         running = {task.run_id: read_progress(task.folder) for task in begun}
-        waiting = (State.PLANNED, State.RUNNING)
+        waiting = (State.PLANNED, State.RUNNING, State.INTERRUPTED)
         done = sum(work for run_id, work in self.work.items() if self.states[run_id] not in waiting)
-        done += sum(self.work[run_id] * len(epochs) / self.epochs[run_id] for run_id, epochs in running.items())
+        done += sum(
+            self.work[run_id] * len(epochs) / self.missing[run_id].recipe.epochs for run_id, epochs in running.items()
+        )
         return Live(
             states=dict(self.states),
             running=running,
@@ -148,14 +193,24 @@ class _Driver:
             failed=found.count(State.FAILED),
             diverged=found.count(State.DIVERGED),
             interrupted=found.count(State.INTERRUPTED),
+            halted=f"the disk of {self.store.root} is full" if self.full else "",
         )
 
-    def _fill(self, waiting: Iterator[Unit], stop: StopRequest) -> None:
+    def _fill(self, stop: StopRequest) -> None:
         """Hand over as much as the engine can have in hand; the last of it only waits, and counts as running."""
-        while len(self.tasks) < _capacity(self.executor) and not stop.asked:
-            if (unit := next(waiting, None)) is None:
+        while self.waiting and len(self.tasks) < _capacity(self.executor) and not stop.asked and not self.full:
+            unit = self.waiting[0]
+            if not self._has_room(unit):
+                # before the work, not after it: what could not be written would be trained for nothing
+                self.full = True
                 return
+            self.waiting.popleft()
             self._begin(unit)
+
+    def _has_room(self, unit: Unit) -> bool:
+        coming = [run.run_id for run in unit] + [task.run_id for tasks in self.tasks.values() for task in tasks]
+        needed = SPARE_BYTES + (sum(self.bytes[run_id] for run_id in coming) if self.keep_weights != "none" else 0)
+        return shutil.disk_usage(self.store.root).free >= needed
 
     def _begin(self, unit: Unit) -> None:
         tasks = tuple(self._task(run) for run in unit)
@@ -164,6 +219,10 @@ class _Driver:
     def _task(self, run: PlannedRun) -> Task:
         attempt = self.store.begin(run.run_id)
         self.states[run.run_id] = State.RUNNING
+        start = newest_checkpoint(self.store.root, run.run_id, attempt - 1)
+        make_attempt(self.store.root, run.run_id, attempt, start)
+        if start is not None:
+            self.resumed.add(run.run_id)
         return Task(
             root=self.store.root,
             run_id=run.run_id,
@@ -175,55 +234,93 @@ class _Driver:
             compute=run.compute,
             identity=run.identity,
             keep_weights=self.keep_weights != "none",
+            checkpoint_seconds=self.care.checkpoint_every,
         )
 
-    def _take(self, future: Future[None], tasks: Sequence[Task]) -> None:
+    def _listen(self) -> None:
+        """End what has given no sign of life for too long."""
+        end = getattr(self.executor, "end", None)
+        for future, tasks in self.tasks.items():
+            if end is None or not all(has_begun(task.folder) for task in tasks):
+                continue
+            if self.hearing.is_silent(future, "".join(read_beat(task.folder) for task in tasks)):
+                self.silent.add(future)
+                end(future)
+
+    def _take(self, future: Future[Ending], tasks: Sequence[Task], stopping: str = "") -> None:
+        """Take what came of tasks; `stopping` is why those without a record are interrupted, where the driver stops."""
+        self.hearing.forget(future)
         try:
-            future.result()
+            ending = "stopped" if future.cancelled() else future.result()
         except WorkerDied as error:
+            reason = self._silence() if future in self.silent else str(error)
+            self._give_up(tasks, State.INTERRUPTED if stopping else State.FAILED, stopping or reason, died=True)
+            return
+        except CallRaised as error:
             self._give_up(tasks, State.FAILED, str(error).splitlines()[0])
             return
-        for task in tasks:
-            self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+        if ending == "full":
+            self.full = True
+            self._give_up(tasks, State.INTERRUPTED, "the disk is full")
+        elif ending == "stopped":
+            reason = stopping or "the process was asked to stop"
+            self._give_up(tasks, State.INTERRUPTED if stopping else State.FAILED, reason, died=True)
+        else:
+            for task in tasks:
+                self._record(task)
 
-    def _give_up(self, tasks: Sequence[Task], state: State, reason: str) -> None:
-        """Set the state of runs whose process is gone; what it had written down of a stack by then is taken over."""
+    def _record(self, task: Task) -> None:
+        self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+        record = read_record(run_folder(self.store.root, task.run_id)) if task.run_id in self.resumed else None
+        if record is not None and record["checkpoint_unusable"]:
+            self.remark(
+                f"{_name(self.missing[task.run_id])} began again, not from its checkpoint:"
+                f" {record['checkpoint_unusable']}"
+            )
+
+    def _give_up(self, tasks: Sequence[Task], state: State, reason: str, *, died: bool = False) -> None:
+        """Set the state of runs without an end; what had been written down of a stack by then is taken over.
+
+        One whose process died is tried again, after all others, before it counts as failed.
+        """
+        again: list[PlannedRun] = []
         for task in tasks:
+            run_id = task.run_id
             if is_whole(task.folder):
-                self.states[task.run_id] = self.store.record(task.run_id, task.attempt)
+                self._record(task)
+            elif died and state is State.FAILED:
+                self.deaths[run_id] += 1
+                if self.deaths[run_id] < TRIES:
+                    self._set(run_id, State.INTERRUPTED, reason)
+                    again.append(self.missing[run_id])
+                    self.remark(f"{_name(self.missing[run_id])}: {reason}; it is tried again at the end")
+                else:
+                    self._set(run_id, State.FAILED, f"{reason}, {TRIES} times")
             else:
-                self._set(task.run_id, state, reason)
+                self._set(run_id, state, reason)
+        if again:
+            self.waiting.append(tuple(again))
+
+    def _silence(self) -> str:
+        return f"no sign of life for {self.care.give_up_after:g} s (--give-up-after), so the process was ended"
 
     def _set(self, run_id: str, state: State, reason: str) -> None:
         self.states[run_id] = state
         self.store.set_state(run_id, state, reason)
 
 
+@contextmanager
+def _unless_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+def _name(run: PlannedRun) -> str:
+    return f"{run.uses[0]}, seed {run.seed}"
+
+
 def _capacity(executor: Executor) -> int:
     return int(getattr(executor, "capacity", 1))
-
-
-class StopRequest:
-    """Turns Ctrl-C and SIGTERM into a wish that the driver heeds between two writes; a second one ends it at once.
-
-    An exception out of a signal would come in the middle of a transaction, or between a rename and its rows.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        # only the main thread of a program may ask for signals
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, _signal: int, _frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True

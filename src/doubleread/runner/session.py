@@ -13,11 +13,13 @@ from doubleread.errors import UserError
 from doubleread.images import open_source
 from doubleread.nouns import SPLITS
 from doubleread.recipe.data import DataSpec
-from doubleread.runner.drive import Counts, drive
+from doubleread.runner.care import Care
+from doubleread.runner.drive import FINISHED, Counts, drive
 from doubleread.runner.progress import Show
+from doubleread.runner.resume import discard_unfit, tell_mixture
 from doubleread.runner.units import room_on_device
 from doubleread.runner.workers import preload_for, workers_for
-from doubleread.store import Store
+from doubleread.store import Store, lost
 from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
 from doubleread.training import compute_of, resolve_device
 
@@ -72,10 +74,14 @@ def _check_every_seed(data: PreparedSet, study: Study) -> None:
                 )
 
 
-def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: Show) -> Counts:
-    """Train what the store lacks of a planned study, `workers` runs at a time (default: see `default_workers`)."""
+def train_study(
+    prepared: Prepared, store: Store, *, workers: int | None, show: Show, care: Care | None = None
+) -> Counts:
+    """Train what the store lacks of a planned study, `workers` runs at a time (default: see `default_workers`).
+
+    The store has been brought in order: see `store.recover`.
+    """
     plan = prepared.plan
-    store.recover()
     facts = {key: data.meta for key, data in prepared.sets.items()}
     _refuse_other_file(plan.study, store)
     store.save_plan(
@@ -85,6 +91,7 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
         plan.run_of,
         {claim.id: claim.canonical() for claim in plan.study.claims},
     )
+    _look_back(plan, store, show)
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
     allowed, remarks = workers_for(plan, prepared.sets, workers)
     for remark in remarks:
@@ -98,8 +105,20 @@ def train_study(prepared: Prepared, store: Store, *, workers: int | None, show: 
             executor,
             keep_weights=plan.study.keep_weights,
             room=room_on_device() // allowed,
+            care=care,
             show=show.study,
+            remark=show.remark,
         )
+
+
+def _look_back(plan: Plan, store: Store, show: Show) -> None:
+    """Say what has become of earlier runs: which are trained again, which cannot go on from their checkpoint."""
+    names = {run.run_id: f"{run.uses[0]}, seed {run.seed}" for run in plan.runs}
+    for run_id, why in lost(store, list(names)).items():
+        show.remark(f"{names[run_id]} is trained again: {why}")
+    states = store.states(list(names))
+    discard_unfit([run for run in plan.runs if states[run.run_id] not in FINISHED], store, show.remark)
+    tell_mixture(plan, states, store, show.remark)
 
 
 def _refuse_other_file(study: Study, store: Store) -> None:

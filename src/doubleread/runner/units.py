@@ -21,17 +21,25 @@ SHARE = 0.6
 """The part of a device's free memory that a stack may plan with; libraries take some of the rest."""
 
 
-def units_of(runs: Sequence[PlannedRun], prepared: Mapping[str, PreparedSet], room: int) -> list[Unit]:
+def units_of(
+    runs: Sequence[PlannedRun],
+    prepared: Mapping[str, PreparedSet],
+    room: int,
+    positions: Mapping[str, int] | None = None,
+) -> list[Unit]:
     """Return the units of `runs`, in the order in which their first runs stand.
 
-    `room` is how many bytes a stack may take; it matters to runs on the stacked path only.
+    `room` is how many bytes a stack may take, `positions` after how many epochs each run goes on, by its id (0 where it
+    is left out); both matter to runs on the stacked path only.
     """
     groups: dict[tuple[object, ...], list[PlannedRun]] = {}
     for run in runs:
         key: tuple[object, ...] = (run.run_id,)
         if run.compute.path == "stacked":
             data = prepared[run.data_hash].run_data(run.seed)
-            key = (stack_key(run.recipe), run.compute, run.data_hash, len(data.train), len(data.val), len(data.test))
+            sizes = (len(data.train), len(data.val), len(data.test))
+            position = (positions or {}).get(run.run_id, 0)
+            key = (stack_key(run.recipe), run.compute, run.data_hash, sizes, position)
         groups.setdefault(key, []).append(run)
     units: list[Unit] = []
     for group in groups.values():

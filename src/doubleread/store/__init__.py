@@ -1,36 +1,66 @@
 """Studies, runs and their artifacts on a disk."""
 
 from doubleread.store.artifacts import (
+    BEAT,
     PROGRESS,
+    WEIGHTS,
     Logits,
     attempt_folder,
     has_begun,
     hash_weights,
     is_whole,
+    read_beat,
     read_logits,
     read_progress,
+    read_record,
     run_folder,
     weights_path,
     write_attempt,
 )
-from doubleread.store.store import DATABASE, EPOCH_FIELDS, HEALTH, Store, now, open_store
+from doubleread.store.checkpoints import (
+    Damaged,
+    forget_checkpoint,
+    has_checkpoint,
+    make_attempt,
+    newest_checkpoint,
+    read_checkpoint,
+    read_header,
+    write_checkpoint,
+)
+from doubleread.store.opening import open_store
+from doubleread.store.recovery import lost, recover
+from doubleread.store.store import DATABASE, EPOCH_FIELDS, HEALTH, Store, now
 
 __all__ = [
+    "BEAT",
     "DATABASE",
     "EPOCH_FIELDS",
     "HEALTH",
     "PROGRESS",
+    "WEIGHTS",
+    "Damaged",
     "Logits",
     "Store",
     "attempt_folder",
+    "forget_checkpoint",
     "has_begun",
+    "has_checkpoint",
     "hash_weights",
     "is_whole",
+    "lost",
+    "make_attempt",
+    "newest_checkpoint",
     "now",
     "open_store",
+    "read_beat",
+    "read_checkpoint",
+    "read_header",
     "read_logits",
     "read_progress",
+    "read_record",
+    "recover",
     "run_folder",
     "weights_path",
     "write_attempt",
+    "write_checkpoint",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,16 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from doubleread.files import move_folder, read_text, write_bytes, write_json
+from doubleread import disk
+from doubleread.files import described, json_bytes, move_folder, read_text, write_into
 
 WEIGHTS, LOGITS, RECORD = "weights.safetensors", "logits.npz", "run.json"
-PROGRESS = "progress.jsonl"
+KEPT = (WEIGHTS, LOGITS, RECORD)
+CHECKPOINT, PROGRESS, BEAT = "checkpoint.safetensors", "progress.jsonl", "beat"
+ATTEMPT = re.compile(r"(.+)\.attempt-(\d+)")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Logits:
     """The stored logits of a run, float32, with the rows of the prepared set that they belong to."""
 
@@ -43,14 +48,24 @@ def run_folder(root: Path, run_id: str) -> Path:
 def write_attempt(
     folder: Path, record: Mapping[str, Any], logits: Logits | None, weights: Mapping[str, np.ndarray] | None
 ) -> None:
-    """Write what a run leaves; the record comes last, so a folder with a record is whole."""
+    """Write what a run leaves, into a folder that is there; the record comes last, so a folder with one is whole.
+
+    The record gets `files`: the hash and the size of each file beside it.
+
+    Raises:
+        OSError: the disk is full or fails, or the folder is gone.
+    """
+    contents: dict[str, bytes] = {}
     if weights is not None:
-        write_bytes(folder / WEIGHTS, save(dict(weights)))
+        contents[WEIGHTS] = save(dict(weights))
     if logits is not None:
         content = io.BytesIO()
         np.savez(content, val_rows=logits.val_rows, val=logits.val, test_rows=logits.test_rows, test=logits.test)
-        write_bytes(folder / LOGITS, content.getvalue())
-    write_json(folder / RECORD, dict(record))
+        contents[LOGITS] = content.getvalue()
+    for name, content in contents.items():
+        write_into(folder / name, content)
+    files = {name: described(content) for name, content in contents.items()}
+    write_into(folder / RECORD, json_bytes({**record, "files": files}))
 
 
 def is_whole(folder: Path) -> bool:
@@ -59,12 +74,25 @@ def is_whole(folder: Path) -> bool:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return the record of a run's folder, or None where it is not whole."""
-    return json.loads(read_text(folder / RECORD, limit=2**28)) if is_whole(folder) else None
+    """Return the record of a run's folder, or None where it is not whole; in its `files` the record itself stands too.
+
+    A record of a program that did not write down the files has none.
+    """
+    if not is_whole(folder):
+        return None
+    text = read_text(folder / RECORD, limit=2**28)
+    record = json.loads(text)
+    if "files" in record:
+        record["files"][RECORD] = described(text.encode())
+    return record
 
 
 def read_logits(root: Path, run_id: str) -> Logits:
-    """Return the stored logits of a finished run."""
+    """Return the stored logits of a finished run.
+
+    Raises:
+        OSError, ValueError, KeyError: they are gone or damaged.
+    """
     with np.load(run_folder(root, run_id) / LOGITS) as arrays:
         return Logits(
             val_rows=arrays["val_rows"], val=arrays["val"], test_rows=arrays["test_rows"], test=arrays["test"]
@@ -85,27 +113,51 @@ def read_progress(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
+def read_beat(folder: Path) -> str:
+    """Return the latest sign of life of the worker in `folder`; it is another each time that the worker gives one."""
+    try:
+        return (folder / BEAT).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
 def weights_path(root: Path, run_id: str) -> Path:
     """Return where the weights of a finished run are, if they were kept."""
     return run_folder(root, run_id) / WEIGHTS
 
 
-def adopt(root: Path, run_id: str, attempt: int) -> None:
-    """Make an attempt the run's artifacts, and remove what other attempts left."""
-    target = run_folder(root, run_id)
-    if target.exists():
-        shutil.rmtree(target)
-    move_folder(attempt_folder(root, run_id, attempt), target)
+def adopt(root: Path, run_id: str, attempt: int, *, failed: bool = False) -> None:
+    """Make a whole attempt the run's artifacts, and remove what other attempts left.
+
+    One that failed keeps its checkpoint, from which the next attempt may go on.
+    """
+    source, target = attempt_folder(root, run_id, attempt), run_folder(root, run_id)
+    kept = (*KEPT, CHECKPOINT) if failed else KEPT
+    for path in source.iterdir():
+        if path.name not in kept:
+            disk.DISK.remove(path)
+    disk.DISK.fsync_folder(source)
+    disk.DISK.remove_folder(target)
+    move_folder(source, target)
     remove_attempts(root, run_id, attempt)
 
 
 def remove_attempts(root: Path, run_id: str, last: int) -> None:
-    """Remove the folders of unfinished attempts of a run, up to number `last`."""
+    """Remove the folders of attempts of a run, up to number `last`."""
     # by number: a glob would list the folder of every run
     for attempt in range(1, last + 1):
-        folder = attempt_folder(root, run_id, attempt)
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        # what cannot be removed now is removed when the store is next opened for writing
+        with suppress(OSError):
+            disk.DISK.remove_folder(attempt_folder(root, run_id, attempt))
+
+
+def attempts(root: Path) -> Iterator[tuple[str, int, Path]]:
+    """Yield the run, the number and the folder of every attempt that is there."""
+    with os.scandir(root / "artifacts") as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        if match := ATTEMPT.fullmatch(name):
+            yield match[1], int(match[2]), root / "artifacts" / name
 
 
 def hash_weights(weights: Mapping[str, np.ndarray]) -> str:

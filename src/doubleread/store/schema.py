@@ -65,9 +65,14 @@ MIGRATIONS: tuple[str, ...] = (
         done_before INTEGER NOT NULL -- runs of the study that had finished by then
     ) STRICT;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN files TEXT; -- JSON: of each file of the run its sha256 and bytes; null: not known
+    """,
 )
 CLAIMS_SINCE = 2
 """The version since which a store keeps claims."""
+FILES_SINCE = 3
+"""The version since which a store knows the files of its runs."""
 VERSION = len(MIGRATIONS)
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
+import os
 import sqlite3
+import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from doubleread.errors import UserError
-from doubleread.files import canonical_json, hash_of, user_path
+from doubleread.files import Files, canonical_json, hash_of
 from doubleread.nouns import VARIED, State
 from doubleread.store import artifacts
-from doubleread.store.schema import CLAIMS_SINCE, VERSION, migrate, version_of
+from doubleread.store.schema import CLAIMS_SINCE, FILES_SINCE, version_of
 
 DATABASE = "store.sqlite"
 EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+READING = threading.Lock()
+"""Held while something is read. SQLite lets a thread in beside another of its process that reads, even where a writer
+waits: threads that read one after the other without a pause would keep it waiting for ever."""
 HEALTH = ("collapsed", "undertrained", "overfit")
 
 
@@ -30,7 +35,7 @@ def now() -> str:
 class Store:
     """Studies and runs in `root`; made by `open_store`, used as a context manager."""
 
-    def __init__(self, root: Path, connection: sqlite3.Connection, lock: Any) -> None:
+    def __init__(self, root: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         self.root = root
         self._db = connection
         self._lock = lock
@@ -41,7 +46,8 @@ class Store:
     def __exit__(self, *_error: object) -> None:
         self._db.close()
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def data_folder(self) -> Path:
@@ -50,13 +56,15 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.root / DATABASE)) from error
             raise
 
     # --- studies
@@ -114,7 +122,7 @@ class Store:
 
         None where the store knows none: it has not run the study, or it was made before claims were kept.
         """
-        if version_of(self._db) < CLAIMS_SINCE:
+        if self._version() < CLAIMS_SINCE:
             return None
         rows = self._rows("SELECT hash, document, registered, done_before FROM claims WHERE study = ?", study)
         return {**rows[0], "document": json.loads(rows[0]["document"])} if rows else None
@@ -172,29 +180,38 @@ class Store:
         if record is None:
             self.set_state(run_id, State.FAILED, "the worker left no record")
             return State.FAILED
-        artifacts.adopt(self.root, run_id, attempt)
-        return self._write_record(run_id, record)
+        artifacts.adopt(self.root, run_id, attempt, failed=record["state"] == State.FAILED)
+        return self.write_rows(run_id, record)
 
-    def recover(self) -> list[str]:
-        """Bring runs that a driver left `running` when it died to what they are; return those taken over whole.
+    def running(self) -> list[tuple[str, int]]:
+        """Return the runs that stand as `running`, each with the number of its attempt."""
+        rows = self._rows("SELECT run_id, attempts FROM runs WHERE state = 'running'")
+        return [(row["run_id"], row["attempts"]) for row in rows]
 
-        Only the holder of the lock may call it: with the lock held, no other driver is alive.
-        """
-        adopted = []
-        for row in self._rows("SELECT run_id, attempts FROM runs WHERE state = 'running'"):
-            run_id = row["run_id"]
-            attempt = row["attempts"]
-            renamed = artifacts.read_record(artifacts.run_folder(self.root, run_id))
-            if artifacts.read_record(artifacts.attempt_folder(self.root, run_id, attempt)) is not None:
-                self.record(run_id, attempt)
-                adopted.append(run_id)
-            elif renamed is not None and renamed["attempt"] == attempt:
-                self._write_record(run_id, renamed)
-                adopted.append(run_id)
-            else:
-                self.set_state(run_id, State.INTERRUPTED, "the program ended during the run")
-            artifacts.remove_attempts(self.root, run_id, attempt)
-        return adopted
+    def files_of(self, run_ids: Collection[str] | None = None) -> dict[str, Files | None]:
+        """Return the files of those of `run_ids` that are done (of all), None where they are not known."""
+        known = "files" if self._version() >= FILES_SINCE else "NULL AS files"
+        rows = self._rows(f"SELECT run_id, {known} FROM runs WHERE state = 'done'")
+        wanted = {row["run_id"] for row in rows} if run_ids is None else set(run_ids)
+        return {
+            row["run_id"]: json.loads(row["files"]) if row["files"] is not None else None
+            for row in rows
+            if row["run_id"] in wanted
+        }
+
+    def weights_hashes(self) -> dict[str, str]:
+        """Return the hash of the weights of every run that is done."""
+        return {
+            row["run_id"]: row["weights_hash"]
+            for row in self._rows("SELECT run_id, weights_hash FROM runs WHERE state = 'done'")
+        }
+
+    def forget_weights(self, run_id: str) -> None:
+        """Note that a run's weights are not kept; then the file may be removed."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET files = json_remove(files, ?) WHERE run_id = ?", (f'$."{artifacts.WEIGHTS}"', run_id)
+            )
 
     def unused_runs(self) -> list[str]:
         """Return the runs that no study uses any more."""
@@ -202,12 +219,30 @@ class Store:
 
     def environments(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return the environments that the runs were trained in."""
+        return [document for _, document in self.environments_of(run_ids)]
+
+    def environments_of(self, run_ids: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+        """Return the environments that the runs were trained in, each with how many of the runs were."""
         used = {row["run_id"]: row["environment"] for row in self._rows("SELECT run_id, environment FROM runs")}
         documents = {row["id"]: row["document"] for row in self._rows("SELECT id, document FROM environments")}
-        wanted = dict.fromkeys(used[run_id] for run_id in run_ids if used.get(run_id) is not None)
-        return [json.loads(documents[key]) for key in wanted]
+        wanted = Counter(used[run_id] for run_id in run_ids if used.get(run_id) is not None)
+        return [(number, json.loads(documents[key])) for key, number in wanted.items()]
 
-    def _write_record(self, run_id: str, record: Mapping[str, Any]) -> State:
+    def names_of_runs(self) -> dict[str, str]:
+        """Return what each run is called that a study uses: arm and seed."""
+        return {
+            row["run_id"]: f"{row['study']}: {row['arm']}, seed {row['seed']}"
+            for row in self._rows("SELECT run_id, study, arm, seed FROM uses ORDER BY study DESC, arm DESC")
+        }
+
+    def attempts_of(self, run_ids: Collection[str]) -> dict[str, int]:
+        """Return how often each of those of `run_ids` that the store has was begun."""
+        wanted = set(run_ids)
+        rows = self._rows("SELECT run_id, attempts FROM runs")
+        return {row["run_id"]: row["attempts"] for row in rows if row["run_id"] in wanted}
+
+    def write_rows(self, run_id: str, record: Mapping[str, Any]) -> State:
+        """Write the rows of a run whose artifacts are in their place."""
         environment = hash_of(record["environment"])[:16]
         health = record.get("health") or {}
         with self._transaction() as db:
@@ -221,7 +256,8 @@ class Store:
             )
             db.execute(
                 "UPDATE runs SET state = ?, reason = ?, finished = ?, seconds = ?, cpu_seconds = ?, peak_bytes = ?,"
-                " collapsed = ?, undertrained = ?, overfit = ?, weights_hash = ?, environment = ? WHERE run_id = ?",
+                " collapsed = ?, undertrained = ?, overfit = ?, weights_hash = ?, environment = ?, files = ?"
+                " WHERE run_id = ?",
                 (
                     record["state"],
                     record.get("reason"),
@@ -232,96 +268,18 @@ class Store:
                     *(health.get(flag) for flag in HEALTH),
                     record.get("weights_hash"),
                     environment,
+                    canonical_json(record["files"]) if "files" in record else None,
                     run_id,
                 ),
             )
         return State(record["state"])
 
+    def _version(self) -> int:
+        with READING:
+            return version_of(self._db)
+
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        cursor = self._db.execute(query, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-def open_store(root: Path, *, write: bool = False) -> Store:
-    """Open the store in `root`; with `write` it is made if need be, and locked for this process.
-
-    Raises:
-        UserError: there is none (reading), the path is a file, it is from a newer version, or another process
-            writes to it.
-    """
-    root = user_path(root, "--store")
-    try:
-        return _open(root, write)
-    except (sqlite3.DatabaseError, OSError) as error:
-        raise UserError(
-            f"--store {root}", f"cannot be opened ({error})", "expected a folder of doubleread", "give another path"
-        ) from error
-
-
-def _open(root: Path, write: bool) -> Store:
-    if root.exists() and not root.is_dir():
-        raise UserError(f"--store {root}", "this is a file", "expected a folder", "give another path")
-    if not write and not (root / DATABASE).is_file():
-        raise UserError(
-            f"--store {root}",
-            "no store here",
-            next_step="train a study first, with doubleread run, or give another path",
-        )
-    lock = None
-    if write:
-        _make_folder(root)
-        lock = _locked(root)
-    try:
-        return Store(root, _connected(root, write), lock)
-    except BaseException:
-        if lock is not None:
-            lock.close()
-        raise
-
-
-def _connected(root: Path, write: bool) -> sqlite3.Connection:
-    connection = _connect(root / DATABASE, write)
-    found = version_of(connection)
-    if found == 0 and not write:
-        raise UserError(f"--store {root}", "no store here", next_step="give another path")
-    if found > VERSION:
-        raise UserError(
-            f"--store {root}", f"schema version {found}", f"this program knows {VERSION}", "install a newer doubleread"
-        )
-    if write:
-        migrate(connection)
-    return connection
-
-
-def _make_folder(root: Path) -> None:
-    try:
-        (root / "artifacts").mkdir(parents=True, exist_ok=True)
-        (root / "data").mkdir(exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--store {root}", f"cannot be made ({error.strerror})", "", "give another path") from error
-
-
-def _locked(root: Path) -> Any:
-    handle = (root / "lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise UserError(
-            f"--store {root}", "another doubleread is training into this store", "", "wait for it, or give another path"
-        ) from error
-    return handle
-
-
-def _connect(path: Path, write: bool) -> sqlite3.Connection:
-    mode = "rwc" if write else "ro"
-    # one thread at a time uses it, but not always the thread that opened it
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
-    )
-    connection.execute("PRAGMA foreign_keys = ON")
-    if write:
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = EXTRA")
-    return connection
+        with READING:
+            cursor = self._db.execute(query, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from doubleread.training.result import Epoch
 from doubleread.training.steps import Stretch
+
+
+class Unfit(Exception):
+    """A checkpoint is not of the run that it was given to; the text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,3 +30,15 @@ class Checkpoint:
     epoch_seconds: float
     seconds: float
     cpu_seconds: float
+
+
+def restore(put: Callable[[Mapping[str, torch.Tensor]], None], checkpoint: Checkpoint) -> None:
+    """Let `put` take the state of a checkpoint.
+
+    Raises:
+        Unfit: it is another run's.
+    """
+    try:
+        put(checkpoint.state)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise Unfit(f"it does not fit the run ({error})") from error

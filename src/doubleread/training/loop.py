@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from doubleread.nouns import Compute, RunData
 from doubleread.recipe import Recipe
-from doubleread.training.checkpoint import Checkpoint
+from doubleread.training.checkpoint import Checkpoint, restore
 from doubleread.training.paths import compute_of, make_trainer
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.randomness import dropout_state, restore_dropout, seed_dropout
@@ -43,7 +43,7 @@ def train(
     Raises:
         Diverged: a loss, or a final logit, is not finite.
         Unavailable: `compute` names the compiled routine, and it cannot be had here.
-        KeyError, RuntimeError: `start` is another run's.
+        Unfit: `start` is another run's.
     """
     settle_arithmetic()
     spec = RunSpec(recipe=recipe, seed=seed, intensity=intensity, data=data)
@@ -63,7 +63,7 @@ class _Course:
         self.epochs: list[Epoch] = []
         self._part, self._stretch = NO_STEPS, FIRST_STRETCH
         if start is not None:
-            self._trainer.restore(start.state)
+            restore(self._trainer.restore, start)
             restore_dropout(start.dropout)
             self.epochs, self._part = list(start.epochs), start.part
 

@@ -14,6 +14,9 @@ from doubleread.training.native import Unavailable, processor_key
 WORTH = 1.1
 """How many times as fast bf16 must be before `auto` takes it."""
 
+FLAGS = {"denormal_numbers": "zero", "tf32": "off"}
+"""What `settle_arithmetic` sets, as a run's record says it."""
+
 Resolved = Literal["fp32", "bf16"]
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from doubleread.training.checkpoint import Checkpoint
+from doubleread.training.checkpoint import Checkpoint, restore
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.records import RunSpec, record_epoch
 from doubleread.training.result import Diverged, Epoch, Result
@@ -33,7 +33,7 @@ def train_together(
     run's `seconds` are those of the whole stack over the number of its runs.
 
     Raises:
-        KeyError, RuntimeError: a checkpoint is of another run.
+        Unfit: a checkpoint is of another run.
     """
     settle_arithmetic()
     course = _Course(specs, device, bf16, starts)
@@ -54,7 +54,7 @@ class _Course:
         self._stack = Stack(specs, device, bf16)
         self._step = self._stack.captured() if self._stack.can_be_captured() else self._stack.step
         for run, start in enumerate(starts):
-            put_back(self._stack.state(run), start.state)
+            restore(partial(put_back, self._stack.state(run)), start)
         self.epochs: list[list[Epoch]] = [list(start.epochs) for start in starts] or [[] for _ in specs]
         self._earlier_cpu = [start.cpu_seconds for start in starts] or [0.0] * len(specs)
         self._ends: dict[int, Diverged] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,17 @@ import torch
 
 from doubleread.nouns import Compute
 from doubleread.training.native import compiler_version
+from doubleread.training.precision import FLAGS
 
+ARITHMETIC_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_MAX_CPU_ISA",
+)
+"""Variables of the environment that change the last bits of products."""
 PACKAGES = ("doubleread", "torch", "numpy", "scipy", "pillow", "safetensors")
 
 
@@ -32,7 +43,26 @@ def environment(threads: int, compute: Compute) -> dict[str, Any]:
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
         "threads_per_run": threads,
         "packages": versions(),
+        "flags": {**FLAGS, **{name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ}},
     }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in what an environment differs from an earlier one, a phrase each: `torch 2.12.0, now 2.13.0`.
+
+    Only what both have written down is compared; how a run is computed and its threads are in its identity.
+    """
+    before, after = _flat(then), _flat(now)
+    return [
+        f"{name} {before[name]}, now {after[name]}"
+        for name in sorted(before)
+        if name in after and before[name] != after[name] and name not in ("computed", "threads_per_run")
+    ]
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {name: value for part in environment.values() if isinstance(part, dict) for name, value in part.items()}
+    return {name: value for name, value in environment.items() if not isinstance(value, dict)} | nested
 
 
 @cache

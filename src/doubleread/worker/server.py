@@ -5,6 +5,7 @@ which would take a short run as long as its training.
 """
 
 import gc
+import signal
 
 from doubleread.training import native
 from doubleread.worker import execute
@@ -14,6 +15,8 @@ versions()
 processor()
 if native.is_available():
     native.compiler_version()
+# SIGTERM to the whole group is the driver's to answer; each process that is forked says for itself what it does with it
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 # what is here stays: a collection in a forked process would look at every object, and copy its page to do so
 gc.freeze()
 

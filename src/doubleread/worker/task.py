@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from doubleread.dataset import open_run_data
+from doubleread.disk import FULL
 from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
-from doubleread.store import PROGRESS, Logits, attempt_folder, hash_weights, now, write_attempt
-from doubleread.training import Diverged, Epoch, Result, train
+from doubleread.store import Logits, attempt_folder, hash_weights, now, write_attempt
+from doubleread.training import Checkpoint, Diverged, Result, Unfit, train
 from doubleread.training.records import RunSpec
 from doubleread.training.together import train_together
+from doubleread.worker.desk import Desk, Pauses, Stopped
 from doubleread.worker.environment import environment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What a worker needs to know about one run; everything in it can cross to another process or machine."""
+    """What a worker needs to know about one run; everything in it can cross to another process or machine.
+
+    `checkpoint_seconds` is the time between two checkpoints.
+    """
 
     root: Path
     run_id: str
@@ -37,6 +40,7 @@ class Task:
     compute: Compute
     identity: dict[str, Any]
     keep_weights: bool
+    checkpoint_seconds: float
 
     @property
     def folder(self) -> Path:
@@ -44,69 +48,122 @@ class Task:
         return attempt_folder(self.root, self.run_id, self.attempt)
 
 
-def execute(tasks: Sequence[Task]) -> None:
-    """Train runs and leave their attempt folders, each with a record whether it is done, diverged or failed.
+Ending = Literal["finished", "stopped", "full"]
+"""How the execution of tasks ended: each left a record; or it was asked to stop; or the disk is full."""
 
-    One task is one run; several are a stack, which share their images and the sizes of their splits.
+
+def execute(tasks: Sequence[Task]) -> Ending:
+    """Train runs and leave a record in each attempt folder, which is there: done, diverged or failed.
+
+    One task is one run; several are a stack, which share their images and the sizes of their splits. A folder that has
+    a checkpoint goes on from there. Where the disk is full or the runs are asked to stop, those without a record may
+    have a checkpoint.
     """
     torch.set_num_threads(tasks[0].recipe.threads)
-    for task in tasks:
-        task.folder.mkdir(parents=True, exist_ok=True)
-    data = [open_run_data(task.root / "data" / task.data_hash, task.seed) for task in tasks]
-    epochs: list[list[Epoch]] = [[] for _ in tasks]
+    pauses = Pauses(tasks[0].checkpoint_seconds)
     try:
-        with ExitStack() as files:
-            progress = [files.enter_context((task.folder / PROGRESS).open("w")) for task in tasks]
-            watchers = [_watcher(f.write, f.flush, seen) for f, seen in zip(progress, epochs, strict=True)]
-            ends = _trained(tasks, data, watchers)
+        # a desk writes as it opens, and as it closes
+        with ExitStack() as stack:
+            desks = [stack.enter_context(Desk(task.folder, _facts(task))) for task in tasks]
+            return _executed(tasks, desks, pauses)
+    except Stopped:
+        return "stopped"
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return "full"
+
+
+def _executed(tasks: Sequence[Task], desks: Sequence[Desk], pauses: Pauses) -> Ending:
+    try:
+        data = [open_run_data(task.root / "data" / task.data_hash, task.seed) for task in tasks]
+        ends = _trained(tasks, data, desks, pauses)
     except Exception as error:
-        for task, seen in zip(tasks, epochs, strict=True):
-            _leave_failed(task, seen, error)
-        return
-    for task, its_data, seen, end in zip(tasks, data, epochs, ends, strict=True):
+        _let_pass(error)
+        for task, desk in zip(tasks, desks, strict=True):
+            _leave_failed(task, desk, error)
+        return "finished"
+    for task, its_data, desk, end in zip(tasks, data, desks, ends, strict=True):
         try:
             if isinstance(end, Diverged):
-                _leave_none(task, seen, State.DIVERGED, str(end))
+                _leave_none(task, desk, State.DIVERGED, str(end))
             else:
-                _leave(task, its_data, end)
+                _leave(task, desk, its_data, end)
         except Exception as error:
-            _leave_failed(task, seen, error)
+            _let_pass(error)
+            _leave_failed(task, desk, error)
+    return "finished"
+
+
+def _let_pass(error: Exception) -> None:
+    """Raise what is no failure of a run."""
+    if isinstance(error, Stopped) or (isinstance(error, OSError) and error.errno in FULL):
+        raise error
 
 
 def _trained(
-    tasks: Sequence[Task], data: Sequence[RunData], watchers: Sequence[Callable[[Epoch], None]]
+    tasks: Sequence[Task], data: Sequence[RunData], desks: Sequence[Desk], pauses: Pauses
 ) -> list[Result | Diverged]:
-    if tasks[0].compute.path == "stacked":
+    starts = [desk.start for desk in desks if desk.start is not None]
+    if 0 < len(starts) < len(tasks) or len({len(start.epochs) for start in starts}) > 1:
+        starts = _anew(desks, "the runs of its stack do not stand at the same epoch")
+    try:
+        return _from(starts, tasks, data, desks, pauses)
+    except Unfit as error:
+        return _from(_anew(desks, str(error)), tasks, data, desks, pauses)
+
+
+def _anew(desks: Sequence[Desk], why: str) -> list[Checkpoint]:
+    for desk in desks:
+        desk.forget_start(why)
+    return []
+
+
+def _from(
+    starts: Sequence[Checkpoint],
+    tasks: Sequence[Task],
+    data: Sequence[RunData],
+    desks: Sequence[Desk],
+    pauses: Pauses,
+) -> list[Result | Diverged]:
+    first = tasks[0]
+    if first.compute.path == "stacked":
         specs = [
             RunSpec(recipe=task.recipe, seed=task.seed, intensity=task.intensity, data=its_data)
             for task, its_data in zip(tasks, data, strict=True)
         ]
-        bf16 = tasks[0].compute.precision == "bf16"
-        return train_together(specs, tasks[0].compute.device, bf16, lambda run, epoch: watchers[run](epoch))
-    (task,) = tasks
+
+        def between(takes: Mapping[int, Callable[[], Checkpoint]]) -> None:
+            pauses.between([(desks[run], take) for run, take in takes.items()])
+
+        return train_together(
+            specs,
+            first.compute.device,
+            first.compute.precision == "bf16",
+            lambda run, epoch: desks[run].on_epoch(epoch),
+            on_pause=between,
+            starts=starts,
+        )
     try:
-        return [train(task.recipe, task.seed, task.intensity, data[0], watchers[0], task.compute)]
+        result = train(
+            first.recipe,
+            first.seed,
+            first.intensity,
+            data[0],
+            desks[0].on_epoch,
+            first.compute,
+            on_pause=lambda take: pauses.between([(desks[0], take)]),
+            start=starts[0] if starts else None,
+        )
     except Diverged as diverged:
         return [diverged]
+    return [result]
 
 
-def _watcher(write: Callable[[str], object], flush: Callable[[], None], epochs: list[Epoch]) -> Callable[[Epoch], None]:
-    parent = os.getppid()
-
-    def on_epoch(epoch: Epoch) -> None:
-        epochs.append(epoch)
-        write(json.dumps(asdict(epoch)) + "\n")
-        flush()
-        if os.getppid() != parent:
-            # the server that forked this process is gone, so the driver is: nobody will take the result
-            os._exit(1)
-
-    return on_epoch
-
-
-def _leave(task: Task, data: RunData, result: Result) -> None:
+def _leave(task: Task, desk: Desk, data: RunData, result: Result) -> None:
     weights = {name: tensor.numpy() for name, tensor in result.weights.items()}
-    record = _record(task, list(result.epochs), State.DONE) | {
+    record = _record(task, desk, State.DONE) | {
+        "epochs": [asdict(epoch) for epoch in result.epochs],
         "health": result.health,
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
@@ -115,27 +172,34 @@ def _leave(task: Task, data: RunData, result: Result) -> None:
     }
     logits = Logits(val_rows=data.val, val=result.val_logits, test_rows=data.test, test=result.test_logits)
     write_attempt(task.folder, record, logits, weights if task.keep_weights else None)
-    (task.folder / PROGRESS).unlink()
 
 
-def _leave_failed(task: Task, epochs: list[Epoch], error: Exception) -> None:
+def _leave_failed(task: Task, desk: Desk, error: Exception) -> None:
     reason = "".join(traceback.format_exception_only(error)).strip()
-    _leave_none(task, epochs, State.FAILED, reason, "".join(traceback.format_exception(error)))
+    _leave_none(task, desk, State.FAILED, reason, "".join(traceback.format_exception(error)))
 
 
-def _leave_none(task: Task, epochs: list[Epoch], state: State, reason: str, trace: str | None = None) -> None:
-    record = _record(task, epochs, state) | {"reason": reason, "trace": trace}
+def _leave_none(task: Task, desk: Desk, state: State, reason: str, trace: str | None = None) -> None:
+    record = _record(task, desk, state) | {"reason": reason, "trace": trace}
     write_attempt(task.folder, record, None, None)
 
 
-def _record(task: Task, epochs: list[Epoch], state: State) -> dict[str, Any]:
+def _facts(task: Task) -> dict[str, Any]:
+    """Return what is the same for all that a run leaves."""
     return {
         "run_id": task.run_id,
         "attempt": task.attempt,
-        "state": state.value,
         "identity": task.identity,
-        "recipe": task.recipe.complete(),
-        "epochs": [asdict(epoch) for epoch in epochs],
-        "finished": now(),
         "environment": environment(task.recipe.threads, task.compute),
+    }
+
+
+def _record(task: Task, desk: Desk, state: State) -> dict[str, Any]:
+    return _facts(task) | {
+        "state": state.value,
+        "recipe": task.recipe.complete(),
+        "epochs": [asdict(epoch) for epoch in desk.epochs],
+        "finished": now(),
+        "resumed": desk.resumed,
+        "checkpoint_unusable": desk.unusable,
     }

@@ -1,0 +1,63 @@
+"""What a run that was interrupted can go on from, and what is said where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from doubleread.nouns import State
+from doubleread.store import (
+    Damaged,
+    Store,
+    forget_checkpoint,
+    newest_checkpoint,
+    read_header,
+)
+from doubleread.study import Plan, PlannedRun
+from doubleread.worker import differences, environment
+
+
+def discard_unfit(runs: Sequence[PlannedRun], store: Store, remark: Callable[[str], object]) -> None:
+    """Remove the checkpoints of runs that cannot go on from them, and say why they begin again.
+
+    A run is computed by one version of everything, on one kind of processor, or its numbers would be nobody's.
+    """
+    attempts = store.attempts_of([run.run_id for run in runs])
+    for run in runs:
+        while (folder := newest_checkpoint(store.root, run.run_id, attempts.get(run.run_id, 0))) is not None:
+            why = _unfit(folder, environment(run.recipe.threads, run.compute))
+            if why is None:
+                break
+            remark(f"{run.uses[0]}, seed {run.seed} begins again, not from its checkpoint: {why}")
+            forget_checkpoint(folder)
+
+
+def positions(runs: Sequence[PlannedRun], store: Store) -> dict[str, int]:
+    """Return after how many epochs each run goes on, 0 for one that begins."""
+    attempts = store.attempts_of([run.run_id for run in runs])
+    found = {run.run_id: newest_checkpoint(store.root, run.run_id, attempts.get(run.run_id, 0)) for run in runs}
+    return {run_id: 0 if folder is None else len(read_header(folder)["epochs"]) for run_id, folder in found.items()}
+
+
+def tell_mixture(plan: Plan, states: Mapping[str, State], store: Store, remark: Callable[[str], object]) -> None:
+    """Say where the runs that are done were trained under other versions, or on another machine, than those to come."""
+    missing = [run for run in plan.runs if states.get(run.run_id) not in (State.DONE, State.DIVERGED)]
+    if not missing:
+        return
+    now = environment(missing[0].recipe.threads, missing[0].compute)
+    done = [run.run_id for run in plan.runs if states.get(run.run_id) is State.DONE]
+    for number, then in store.environments_of(done):
+        if changed := differences(then, now):
+            remark(
+                f"{number} {'run that is' if number == 1 else 'runs that are'} done had {'; '.join(changed)}:"
+                " a difference between arms may come from that too"
+            )
+
+
+def _unfit(folder: Path, now: Mapping[str, Any]) -> str | None:
+    try:
+        changed = differences(read_header(folder)["environment"], now)
+    except (Damaged, KeyError) as error:
+        return str(error)
+    return f"it had {'; '.join(changed)}" if changed else None
