@@ -3,13 +3,14 @@
 # make check   format, lint, types, layers
 # make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
+# make soak    100 kills of running studies, and 5,000 runs in one store
 # make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench calibration docs clean
+.PHONY: help demo test check bench calibration soak docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -49,9 +50,14 @@ bench: .venv/installed-bench
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
+soak: .venv/installed-dev
+	rm -rf soak && mkdir -p soak/kills soak/many
+	$(BIN)/python -m tests.reliability.kills 100 7 soak/kills
+	$(BIN)/python -m tests.reliability.many 5000 soak/many
+
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 clean:
-	rm -rf .venv demo site bench .pytest_cache .ruff_cache
+	rm -rf .venv demo site bench soak .pytest_cache .ruff_cache
