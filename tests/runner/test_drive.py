@@ -117,7 +117,9 @@ def test_an_exception_inside_a_run_is_its_reason(study_dict, tmp_path, monkeypat
     monkeypatch.setattr("doubleread.worker.task.train", broken)
     counts, rows = drive_here({**study_dict, "seeds": 1}, tmp_path, InThisProcess())
     assert counts.failed == counts.planned == 4
-    assert {row["reason"] for row in rows.values()} == {"MemoryError: no room"}
+    assert {row["reason"] for row in rows.values()} == {
+        "MemoryError: no room (out of memory: fewer --workers leave more to each)"
+    }
     record = json.loads((run_folder(tmp_path, next(iter(rows))) / "run.json").read_text())
     assert "in broken" in record["trace"]
 

@@ -82,7 +82,9 @@ def test_an_exception_fails_every_run_of_a_stack_with_its_reason(study_dict, tmp
     monkeypatch.setattr("doubleread.worker.task.train_together", broken)
     counts, _, rows, _ = go({**study_dict, "seeds": 1}, tmp_path, STACKED)
     assert counts.failed == counts.planned == 4
-    assert {row["reason"] for row in rows.values()} == {"MemoryError: no room"}
+    assert {row["reason"] for row in rows.values()} == {
+        "MemoryError: no room (out of memory: fewer --workers leave more to each)"
+    }
 
 
 def test_what_a_stack_has_written_is_kept_when_its_process_is_gone(study_dict, tmp_path):

@@ -36,7 +36,8 @@ def _as_dict(checked: Verified) -> dict[str, Any]:
 def _print(checked: Verified) -> None:
     damaged = [*checked.damaged_runs.items()]
     damaged += [(f"prepared set {name}", why) for name, why in checked.damaged_sets.items()]
-    read = f"{checked.runs} runs and {checked.sets} prepared sets read"
+    sets = f"{checked.sets} prepared {'set' if checked.sets == 1 else 'sets'}"
+    read = f"{checked.runs} {'run' if checked.runs == 1 else 'runs'} and {sets} read"
     out().print(f"{read}, {len(damaged)} damaged", markup=False)
     for name, why in damaged:
         out().print(f"  {name}: {why}", markup=False)

@@ -176,6 +176,8 @@ def _leave(task: Task, desk: Desk, data: RunData, result: Result) -> None:
 
 def _leave_failed(task: Task, desk: Desk, error: Exception) -> None:
     reason = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, MemoryError) or "allocate memory" in reason or "out of memory" in reason:
+        reason += " (out of memory: fewer --workers leave more to each)"
     _leave_none(task, desk, State.FAILED, reason, "".join(traceback.format_exception(error)))
 
 
