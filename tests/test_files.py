@@ -2,7 +2,7 @@
 
 import pytest
 
-from doubleread import files
+from doubleread import disk, files
 from doubleread.errors import UserError
 
 
@@ -26,6 +26,21 @@ def test_reads_are_capped(tmp_path):
 def test_canonical_json_ignores_the_order_of_keys():
     assert files.hash_of({"a": 1, "b": [1.0, "x"]}) == files.hash_of({"b": [1.0, "x"], "a": 1})
     assert files.hash_of({"a": 1}) != files.hash_of({"a": 2})
+
+
+@pytest.mark.parametrize("has_call", [True, False])
+def test_room_is_taken_and_what_is_there_stays(tmp_path, monkeypatch, has_call):
+    if not has_call:
+        monkeypatch.delattr("os.posix_fallocate", raising=False)
+    path = tmp_path / "a"
+    with path.open("wb") as handle:
+        handle.write(b"head")
+        handle.truncate(3 * 2**20 + 5)
+    with path.open("rb+") as handle:
+        disk.reserve(handle, 3 * 2**20 + 5)
+    assert path.stat().st_size == 3 * 2**20 + 5
+    assert path.stat().st_blocks * 512 >= 3 * 2**20
+    assert path.read_bytes() == b"head" + bytes(3 * 2**20 + 1)
 
 
 def test_nan_never_reaches_a_json_file(tmp_path):

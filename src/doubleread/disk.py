@@ -67,6 +67,26 @@ class Disk:
 DISK = Disk()
 
 
+def reserve(handle: BinaryIO, size: int) -> None:
+    """Take room on the disk for the first `size` bytes of a file that is to be written through a mapping.
+
+    Without it, a full disk would be found at a page of the mapping, and would end the process.
+
+    Raises:
+        OSError: there is no such room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle.fileno(), 0, size)
+        return
+    # macOS: what is there is written once more, zeros where there is nothing yet
+    handle.seek(0)
+    while (at := handle.tell()) < size:
+        content = handle.read(min(2**20, size - at))
+        handle.seek(at)
+        handle.write(content or bytes(min(2**20, size - at)))
+    handle.flush()
+
+
 def lock(path: Path) -> int | None:
     """Take the lock of a file or a folder that is there; return its descriptor, or None where another process has it.
 

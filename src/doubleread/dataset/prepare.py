@@ -188,8 +188,7 @@ class _Draft:
         np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=shape)
         try:
             with self.path.open("rb+") as handle:
-                # a full disk is an error here; at a page that is written through a mapping it would end the process
-                os.posix_fallocate(handle.fileno(), 0, self.path.stat().st_size)
+                disk.reserve(handle, self.path.stat().st_size)
         except BaseException:
             self.__exit__()
             raise
