@@ -324,7 +324,7 @@ def test_workers_end_with_a_driver_that_is_killed(image_folder, tmp_path):
     (folder,) = tmp_path.glob("runs/artifacts/*")
     driver.kill()
     driver.wait()
-    time.sleep(0.5)
+    time.sleep(1.5)
     settled = (folder / "beat").read_text(), (folder / "progress.jsonl").stat().st_size
     time.sleep(1.0)
     assert ((folder / "beat").read_text(), (folder / "progress.jsonl").stat().st_size) == settled
