@@ -69,6 +69,14 @@ class Source(Protocol):
         """
         ...
 
+    def mode(self, index: int) -> str:
+        """Return how the pixels are stored, by Pillow's name of the mode: `L` for grey, `RGB` for colour.
+
+        Raises:
+            UnreadableImage: the image cannot be used; the text is the reason.
+        """
+        ...
+
     def read(self, index: int) -> np.ndarray:
         """Return the pixels, grey, shape (height, width), uint8 or uint16.
 

@@ -108,8 +108,9 @@ def test_copies_across_splits_are_an_error_unless_allowed(tmp_path):
     with pytest.raises(UserError) as error:
         made(root, tmp_path / "cache")
     assert str(error.value) == (
-        "data.split: 1 images stand byte for byte in two splits; split by: subject and remove the copies, or state why"
-        ' it is allowed with allow_leakage: "why"'
+        "data.split: 1 image stands byte for byte in two splits\n  test/NORMAL/copy.png = train/NORMAL/normal-002.png\n"
+        "; split by: group, or remove what the source's own test part shares"
+        '; or state why it is allowed with allow_leakage: "why"'
     )
     data = made(root, tmp_path / "cache", allow_leakage="a test")
     assert data.meta["audit"]["duplicates_across"] == 1
@@ -166,7 +167,7 @@ def test_a_copy_in_the_part_that_is_redrawn_is_a_leak(tmp_path):
     root = write_folder(tmp_path / "images")
     shutil.copy(root / "train" / "NORMAL" / "normal-002.png", root / "train" / "NORMAL" / "copy.png")
     redrawn = {"val": 0.25, "by": "case", "seed": 3, "resample": "per_seed"}
-    with pytest.raises(UserError, match="1 images stand byte for byte in two splits"):
+    with pytest.raises(UserError, match="1 image stands byte for byte in two splits"):
         made(root, tmp_path / "cache", split=redrawn)
     with pytest.raises(UserError, match="subjects have images in two splits"):
         made(root, tmp_path / "cache", split=redrawn, subject=r"(train|test).*-(\d\d)\d\.png$|(copy)")

@@ -121,7 +121,7 @@ def test_colour_becomes_luma():
     ("make", "reason"),
     [
         (lambda: b"hello, I am text", "not a JPEG or PNG file"),
-        (lambda: b"", "not a JPEG or PNG file"),
+        (lambda: b"", "an empty file"),
         (lambda: encoded(np.zeros((4, 4), np.uint16)), "I;16 pixels; expected 8 bits a channel, grey or colour"),
         (lambda: encoded(np.zeros((64, 64), np.uint8), "JPEG")[:-20][:200], None),
         (lambda: encoded(np.zeros((4, 4), np.uint8), "BMP"), "not a JPEG or PNG file"),

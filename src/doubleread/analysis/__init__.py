@@ -1,7 +1,9 @@
 """From a store to numbers: results of a study, and the verdicts on its claims."""
 
+from doubleread.analysis.audited import Audited, audited
 from doubleread.analysis.claims import ClaimResult, OneRunEach, judge_claims, with_bootstrap
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
+from doubleread.analysis.gap import ArmGap, Gaps, Rescaled, SplitFigures, gaps_of
 from doubleread.analysis.logits_file import read_logits_file
 from doubleread.analysis.planned import Planned, planned
 from doubleread.analysis.registered import Registration
@@ -18,22 +20,29 @@ from doubleread.analysis.results import (
 from doubleread.analysis.settings import Setting, settings_of
 
 __all__ = [
+    "ArmGap",
     "ArmResult",
+    "Audited",
     "CaseSet",
     "ClaimResult",
     "Evidence",
+    "Gaps",
     "OneRunEach",
     "Planned",
     "Registration",
+    "Rescaled",
     "RunResult",
     "RunScores",
     "Setting",
+    "SplitFigures",
     "Spread",
     "StudyResult",
     "Unpaired",
     "analyse",
+    "audited",
     "best_runs",
     "case_covariance",
+    "gaps_of",
     "judge_claims",
     "planned",
     "read_logits_file",

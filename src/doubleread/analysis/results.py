@@ -13,8 +13,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from doubleread.analysis.audited import Audited, audited
 from doubleread.analysis.claims import ClaimResult, judge_claims, with_bootstrap
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance, cases_behind
+from doubleread.analysis.gap import Gaps, gaps_of
 from doubleread.analysis.registered import Registration, registration
 from doubleread.analysis.settings import Setting, judge_settings
 from doubleread.dataset import PreparedSet, open_prepared
@@ -23,7 +25,7 @@ from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
 from doubleread.nouns import VARIED, State
 from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
-from doubleread.study import Arm, Study, Variant, data_key, study_of, variants_of
+from doubleread.study import Arm, Study, Variant, data_key, leakage_variant, study_of, variants_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,8 @@ class ArmResult:
 class StudyResult:
     """A study as far as it has been trained.
 
-    `varied` maps the names of variants' arms to their runs, where alternatives of assumptions were trained too.
+    `varied` maps the names of variants' arms to their runs, where alternatives of assumptions were trained too;
+    `grouped` the names of arms to their runs on a split by groups, where leakage is measured.
     """
 
     study: Study
@@ -137,6 +140,7 @@ class StudyResult:
     environments: tuple[dict[str, Any], ...]
     variants: tuple[Variant, ...]
     varied: dict[str, tuple[RunResult, ...]]
+    grouped: dict[str, tuple[RunResult, ...]]
     registration: Registration | None
 
     def of(self, arm: str) -> ArmResult:
@@ -160,6 +164,17 @@ class StudyResult:
         """The claims under every alternative of the assumptions that has been trained."""
         done = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.varied.items()}
         return judge_settings(self.study.claims, self.evidence, self.variants, done) if done else ()
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """Why validation and test differ, arm by arm and over the arms."""
+        twins = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.grouped.items()}
+        return gaps_of({arm.arm.name: arm.scores for arm in self.arms}, twins, self.study.thresholds)
+
+    @cached_property
+    def audits(self) -> tuple[Audited, ...]:
+        """The audit of each of the study's prepared sets."""
+        return tuple(audited(data) for data in self.data)
 
     def counts(self) -> dict[str, int]:
         """Return how many different runs there are in each state, and in all as `planned`."""
@@ -195,7 +210,9 @@ def analyse(study: Study, store: Store) -> StudyResult:
         )
     variants = variants_of(study) if any(VARIED in name for name, _ in rows) else ()
     varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
-    every = [row for _, found in [*wanted, *varied] for row in found]
+    twins = leakage_variant(study).arms if study.measures_leakage else {}
+    grouped = {name: (twin, _as_trained(twin, study, rows)) for name, twin in twins.items()}
+    every = [row for _, found in [*wanted, *varied, *grouped.values()] for row in found]
     # a set may be shared by studies that asked for it otherwise: what is said about it is what this study knows
     facts = (document or {}).get("data", {})
     read = _Reader(store, [row["run_id"] for row in every], facts)
@@ -207,6 +224,7 @@ def analyse(study: Study, store: Store) -> StudyResult:
         environments=tuple(store.environments(list({row["run_id"]: None for row in every}))),
         variants=variants,
         varied={arm.name: read.runs(arm, found) for arm, found in varied if found},
+        grouped={name: read.runs(twin, found) for name, (twin, found) in grouped.items() if found},
         registration=registration(store.registered_claims(study.name), study.claims),
     )
 

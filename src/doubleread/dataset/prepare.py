@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from doubleread import disk
-from doubleread.dataset.audit import audit, refuse_leaks
+from doubleread.dataset.leaks import leaks_of, refuse_leaks
 from doubleread.dataset.prepared import IMAGES, META, Case, PreparedSet, damage_of, open_prepared, write_cases
 from doubleread.dataset.reading import Look, Progress, Seen, Target, digest_all, look_at, no_progress
-from doubleread.dataset.select import Selection, select
+from doubleread.dataset.select import Selection, by_group, select
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.files import hash_of, make_folders, move_folder, read_text, remove_leftovers, write_json
 from doubleread.nouns import Source
@@ -32,12 +32,13 @@ DRAFT = ".draft-"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What reading one image showed: its size and mean grey value, or why it cannot be used."""
+    """What reading one image showed: its size, mean grey value and mode, or why it cannot be used."""
 
     height: int
     width: int
     mean: float
     reason: str | None
+    mode: str = ""
 
 
 def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no_progress) -> PreparedSet:
@@ -50,14 +51,14 @@ def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no
         UserError: images cannot be used and `skip_unreadable` is not set; classes, parts or counts do not fit; a
             known leak is not allowed.
     """
-    if not any((cache / "checked").glob("*.json")):
+    if not any((cache / "checked").glob("*.json")) and not by_group(data):
         # nothing has been seen here: the images are hashed as they are read, and not before that too
         return _first_time(_Job(source, data, cache, (), progress))
     job = _Job(source, data, cache, digest_all(source, progress), progress)
     checked = _load_checked(job.record)
     if checked is None:
         return _first_time(job)
-    return _found_or_written(job, select(source.items, data, _usable(source, data, checked)), checked)
+    return _found_or_written(job, select(source.items, data, _usable(source, data, checked), job.digests), checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +108,17 @@ def _first_time(job: _Job) -> PreparedSet:
     items, n = job.source.items, len(job.source.items)
     # files whose very bytes cannot be had are known by their digests; the rest is taken to be good until it is read
     hopeful = all(isinstance(digest, str) for digest in job.digests)
-    selection = select(items, job.data, range(n)) if hopeful else None
+    selection = select(items, job.data, range(n), job.digests) if hopeful else None
     rows = _rows_of(selection) if selection is not None else {}
     with _Draft(job.cache, len(rows), job.data.image_size) as draft:
         seen = job.read(range(n), rows, draft)
         job = replace(job, digests=[seen[index].digest for index in range(n)])
         checked = {item.case: _checked(seen[i]) for i, item in enumerate(items)}
-        write_json(job.record, {case: [c.height, c.width, c.mean, c.reason] for case, c in checked.items()})
+        write_json(job.record, {case: [c.height, c.width, c.mean, c.reason, c.mode] for case, c in checked.items()})
         usable = _usable(job.source, job.data, checked)
         if selection is not None and len(usable) == n:
             return _finish(job, draft, selection, checked)
-    return _found_or_written(job, select(items, job.data, usable), checked)
+    return _found_or_written(job, select(items, job.data, usable, job.digests), checked)
 
 
 def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
@@ -151,7 +152,7 @@ def _meta(job: _Job, selection: Selection, checked: Mapping[str, Checked], cases
         UserError: a leak that the study does not allow.
     """
     data = job.data
-    found = audit(cases, data.split)
+    found = leaks_of(cases, data.split)
     refuse_leaks(found, data)
     return {
         "source": job.source.location,
@@ -245,6 +246,7 @@ def _cases(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> l
                 digest=digest,
                 height=seen.height,
                 width=seen.width,
+                mode=seen.mode,
             )
         )
     return cases
@@ -273,7 +275,7 @@ def _source_hash(source: Source, digests: Sequence[str | UnreadableImage]) -> st
 def _checked(seen: Seen) -> Checked:
     look, digest = seen.look, seen.digest
     if isinstance(look, Look) and isinstance(digest, str):
-        return Checked(look.height, look.width, look.mean, None)
+        return Checked(look.height, look.width, look.mean, None, look.mode)
     return Checked(0, 0, 0.0, str(look if isinstance(look, UnreadableImage) else digest))
 
 

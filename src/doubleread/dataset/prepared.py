@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from doubleread.dataset.groups import groups_of
 from doubleread.dataset.split import split_development
 from doubleread.errors import UserError
 from doubleread.files import damage, describe, read_text, write_json, write_text
@@ -21,11 +22,15 @@ from doubleread.nouns import SPLITS, RunData, Split
 from doubleread.recipe.data import DrawnSplit
 
 IMAGES, CASES, META, SEAL = "images.npy", "cases.csv", "meta.json", "files.json"
+AUDIT = "audit.npz"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One image of a prepared set; `label` is 1 for the positive class, `digest` the hash of its stored content."""
+    """One image of a prepared set; `label` is 1 for the positive class, `digest` the hash of its stored content.
+
+    Height, width and mode are those in the source; sets of older versions know no mode.
+    """
 
     case: str
     subject: str
@@ -35,6 +40,7 @@ class Case:
     digest: str
     height: int
     width: int
+    mode: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +72,28 @@ class PreparedSet:
         """Labels, shape (N,), int64."""
         return np.array([case.label for case in self.cases], dtype=np.int64)
 
+    @cached_property
+    def subjects(self) -> np.ndarray:
+        """Subjects, shape (N,)."""
+        return np.array([case.subject for case in self.cases])
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Groups of subjects that have an image in common, shape (N,); see `groups_of`."""
+        return groups_of([case.subject for case in self.cases], [case.digest for case in self.cases])
+
     def rows(self, split: Split) -> np.ndarray:
         """Return the rows of a split as drawn once, int64."""
         return np.flatnonzero([case.split == split for case in self.cases])
 
     def run_data(self, seed: int) -> RunData:
         """Return what a run of `seed` sees; the seed matters only where the split is drawn for each."""
-        splits, subjects = [case.split for case in self.cases], [case.subject for case in self.cases]
-        return _run_data(self.images, self.labels, splits, subjects, self.meta["split_per_seed"], seed)
+        columns = {
+            "split": [case.split for case in self.cases],
+            "subject": [case.subject for case in self.cases],
+            "digest": [case.digest for case in self.cases],
+        }
+        return _run_data(self.images, self.labels, columns, self.meta["split_per_seed"], seed)
 
     def counts(self) -> list[dict[str, Any]]:
         """Return cases and subjects of each split and class, in the order of `SPLITS`."""
@@ -166,7 +186,7 @@ def open_run_data(folder: Path, seed: int) -> RunData:
     header = next(rows)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     labels = np.array(columns["label"], dtype=np.int64)
-    return _run_data(_mapped(folder), labels, columns["split"], columns["subject"], meta["split_per_seed"], seed)
+    return _run_data(_mapped(folder), labels, columns, meta["split_per_seed"], seed)
 
 
 def _meta(folder: Path) -> dict[str, Any]:
@@ -188,14 +208,17 @@ def _mapped(folder: Path) -> np.ndarray:
 def _run_data(
     images: np.ndarray,
     labels: np.ndarray,
-    splits: Sequence[str],
-    subjects: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
     drawn: Mapping[str, Any] | None,
     seed: int,
 ) -> RunData:
-    part = np.array(splits)
+    part = np.array(columns["split"])
     train, val, test = (np.flatnonzero(part == split) for split in SPLITS)
     if drawn is not None:
         rows = np.sort(np.concatenate([train, val]))
-        train, val = split_development(labels, np.array(subjects), rows, DrawnSplit(**drawn), seed)
+        split = DrawnSplit(**drawn)
+        subjects = np.array(columns["subject"])
+        if split.by == "group":
+            subjects = groups_of(columns["subject"], columns["digest"])
+        train, val = split_development(labels, subjects, rows, split, seed)
     return RunData(images=images, labels=labels, train=train, val=val, test=test)

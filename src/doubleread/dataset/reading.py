@@ -38,11 +38,12 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What reading one image showed: its size and its mean grey value."""
+    """What reading one image showed: its size, its mean grey value, and its mode in the source."""
 
     height: int
     width: int
     mean: float
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class _Reader:
             self._array[self._rows[index]] = resize_grey(pixels, self._array.shape[1])
         # by columns first: a sum over all of them at once would go through float64
         mean = int(pixels.sum(axis=0, dtype=np.uint32).sum(dtype=np.uint64)) / pixels.size
-        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean)
+        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean, mode=self._source.mode(index))
 
 
 _mine: _Reader | None = None

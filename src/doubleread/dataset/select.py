@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from doubleread.dataset.groups import groups_of
 from doubleread.dataset.split import draw_sample, split_development, split_test
 from doubleread.dataset.subjects import subjects_of
-from doubleread.errors import UserError
+from doubleread.errors import UnreadableImage, UserError
 from doubleread.nouns import SPLITS, Item, Split
 from doubleread.recipe.data import DataSpec, DrawnSplit
 
@@ -31,8 +32,17 @@ class Selection:
     rejected: tuple[str, ...]
 
 
-def select(items: Sequence[Item], data: DataSpec, usable: Sequence[int]) -> Selection:
+def by_group(data: DataSpec) -> bool:
+    """Tell whether a study's split needs to know which images are the same."""
+    return isinstance(data.split, DrawnSplit) and data.split.by == "group"
+
+
+def select(
+    items: Sequence[Item], data: DataSpec, usable: Sequence[int], digests: Sequence[str | UnreadableImage] = ()
+) -> Selection:
     """Return the cases of a study: of the `usable` items, those drawn, each in its split.
+
+    `digests` are the items' own; only a split by group needs them.
 
     Raises:
         UserError: the classes, parts, counts or subjects do not fit what `data` asks for.
@@ -41,11 +51,13 @@ def select(items: Sequence[Item], data: DataSpec, usable: Sequence[int]) -> Sele
     kept = [items[index] for index in usable]
     labels = np.array([classes.index(item.class_name) for item in kept], dtype=np.int64)
     subjects, rule, rejected = subjects_of(kept, data.subject)
-    if rule == "case" and isinstance(data.split, DrawnSplit) and data.split.by == "subject":
-        raise UserError(
-            "data.split.by", "subjects are not known", "by: subject needs a rule that finds them", "set data.subject"
-        )
-    rows_of = _split_rows(kept, labels, np.array(subjects), data, classes)
+    if rule == "case" and isinstance(data.split, DrawnSplit) and data.split.by != "case":
+        expected = f"by: {data.split.by} needs a rule that finds them"
+        raise UserError("data.split.by", "subjects are not known", expected, "set data.subject")
+    together = np.array(subjects)
+    if by_group(data):
+        together = groups_of(subjects, [str(digests[index]) for index in usable])
+    rows_of = _split_rows(kept, labels, together, data, classes)
     split_of: dict[int, Split] = {int(row): split for split in SPLITS for row in rows_of[split]}
     rows = sorted(split_of)
     _check_both_classes(rows_of, labels, classes)

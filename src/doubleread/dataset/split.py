@@ -44,10 +44,11 @@ def draw_part(
 ) -> np.ndarray:
     """Return the rows that go to the other part: `fraction` of each class, as nearly as whole subjects allow.
 
-    With `by` = `case` every image stands alone; with `subject` all images of a subject go together. Subjects are
-    taken in a random order, each moved over if that brings the counts nearer to what is wanted.
+    With `by` = `case` every image stands alone; else all images of a subject go together, or of a group, where
+    `subjects_N` are groups. They are taken in a random order, each moved over if that brings the counts nearer to what
+    is wanted.
     """
-    groups = subjects_N[rows] if by == "subject" else np.arange(len(rows))
+    groups = np.arange(len(rows)) if by == "case" else subjects_N[rows]
     _, group_of_row = np.unique(groups, return_inverse=True)
     counts = np.zeros((group_of_row.max() + 1, 2), dtype=np.int64)
     np.add.at(counts, (group_of_row, labels_N[rows]), 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from doubleread.errors import UnreadableImage, UserError, printable
 from doubleread.files import read_bytes, sha256
-from doubleread.images.grey import MAX_FILE, SUFFIXES, decode_grey
+from doubleread.images.grey import MAX_FILE, SUFFIXES, decode_grey, stored_mode
 from doubleread.nouns import Item, Split
 
 PARTS: dict[str, Split] = {
@@ -47,6 +47,10 @@ class FolderSource:
     def digest(self, index: int) -> str:
         """See `Source`."""
         return sha256(self._content(index))
+
+    def mode(self, index: int) -> str:
+        """See `Source`."""
+        return stored_mode(self._content(index))
 
     def read(self, index: int) -> np.ndarray:
         """See `Source`."""

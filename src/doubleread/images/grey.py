@@ -26,6 +26,8 @@ def decode_grey(content: bytes) -> np.ndarray:
     Raises:
         UnreadableImage: not such a file, damaged, more than 8 bits a channel, or more pixels than `MAX_PIXELS`.
     """
+    if not content:
+        raise UnreadableImage("an empty file")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.mode not in EIGHT_BIT:
@@ -37,6 +39,23 @@ def decode_grey(content: bytes) -> np.ndarray:
         raise UnreadableImage(f"too many pixels; expected at most {MAX_PIXELS:,}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnreadableImage(f"damaged ({_reason(error)})") from error
+
+
+def stored_mode(content: bytes) -> str:
+    """Return Pillow's name of the mode in which a JPEG or PNG is stored, from its header.
+
+    Raises:
+        UnreadableImage: it has none that can be read.
+    """
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS).mode
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImage(f"damaged ({_reason(error)})") from error
+
+
+def mode_of(images: np.ndarray) -> str:
+    """Return the mode of the images in an array, (N, height, width) or (N, height, width, channels)."""
+    return "RGB" if images.ndim == 4 and images.shape[3] == 3 else "L"
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:

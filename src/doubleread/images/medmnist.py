@@ -10,7 +10,7 @@ import numpy as np
 from doubleread.errors import UserError
 from doubleread.files import sha256
 from doubleread.images.arrays import read_npz
-from doubleread.images.grey import check_pixels
+from doubleread.images.grey import check_pixels, mode_of
 from doubleread.nouns import SPLITS, Item, Split
 
 KEYS = tuple(f"{split}_{what}" for split in SPLITS for what in ("images", "labels"))
@@ -37,6 +37,10 @@ class MedmnistSource:
         """See `Source`."""
         images, row = self._at[index]
         return sha256(f"{images.dtype}{images.shape[1:]}".encode() + np.ascontiguousarray(images[row]).tobytes())
+
+    def mode(self, index: int) -> str:
+        """See `Source`."""
+        return mode_of(self._at[index][0])
 
     def read(self, index: int) -> np.ndarray:
         """See `Source`."""

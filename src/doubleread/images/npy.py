@@ -11,7 +11,7 @@ from doubleread.errors import UserError, printable
 from doubleread.files import sha256
 from doubleread.images.arrays import open_npy
 from doubleread.images.folder import PARTS
-from doubleread.images.grey import check_pixels
+from doubleread.images.grey import check_pixels, mode_of
 from doubleread.nouns import Item, Split
 
 
@@ -38,6 +38,10 @@ class NpySource:
         """See `Source`."""
         array, row = self._at[index]
         return sha256(f"{array.dtype}{array.shape[1:]}".encode() + np.ascontiguousarray(array[row]).tobytes())
+
+    def mode(self, index: int) -> str:
+        """See `Source`."""
+        return mode_of(self._at[index][0])
 
     def read(self, index: int) -> np.ndarray:
         """See `Source`."""

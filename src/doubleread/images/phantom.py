@@ -28,11 +28,14 @@ MOST = 100_000
 class PhantomSpec:
     """What the phantom holds; every knob has a known effect.
 
-    `size` is the side in pixels; `contrast` scales the density of the pneumonia (0: the classes do not differ);
-    `prevalence` is the share of PNEUMONIA in the test part (None: equal classes); `exposure_shift` is the exposure of
-    the test part minus that of the others, in stops: below 0 its films are lighter; `repeat_subjects` is the share of
-    subjects with two to four images; `duplicates` is how many images of the test part are copies from the training
-    part; `label_noise` is the share of each training class that is listed as the other.
+    `size` is the side in pixels; `contrast` scales the density of the pneumonia (0: the classes do not differ), and
+    `test_contrast` does in the test part (None: as in the others). `prevalence` is the share of PNEUMONIA in the test
+    part, `train_prevalence` that in the training and validation parts (None: equal classes; the parts keep their
+    sizes). `exposure_shift` is the exposure of the test part minus that of the others, in stops: below 0 its films are
+    lighter. `repeat_subjects` is the share of subjects with several images, two to `most_images`. `duplicates` is how
+    many images of the test part are copies from the training part, `train_duplicates` how many of the training part are
+    copies of others there. `label_noise` is the share of each training class that is listed as the other,
+    `test_label_noise` that of each test class.
 
     Raises:
         UserError: a value that is not allowed.
@@ -44,11 +47,16 @@ class PhantomSpec:
     val_per_class: int = 0
     test_per_class: int = 200
     contrast: float = 1.0
+    test_contrast: float | None = None
     prevalence: float | None = None
+    train_prevalence: float | None = None
     exposure_shift: float = -0.5
     repeat_subjects: float = 0.2
+    most_images: int = 4
     duplicates: int = 0
+    train_duplicates: int = 0
     label_noise: float = 0.0
+    test_label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0, 2**63 - 1)
@@ -59,13 +67,20 @@ class PhantomSpec:
         _number("contrast", self.contrast, 0, 5)
         _number("exposure_shift", self.exposure_shift, -3, 3)
         _number("repeat_subjects", self.repeat_subjects, 0, 1)
+        _whole("most_images", self.most_images, 2, 99)
         _number("label_noise", self.label_noise, 0, 1)
+        _number("test_label_noise", self.test_label_noise, 0, 1)
+        if self.train_prevalence is not None:
+            _number("train_prevalence", self.train_prevalence, 0, 1)
         if self.prevalence is not None:
             _number("prevalence", self.prevalence, 0, 1)
-            if not self.test_per_class:
-                place = "data.source.prevalence"
-                raise UserError(place, "has no effect without a test part", next_step="delete it")
+        if self.test_contrast is not None:
+            _number("test_contrast", self.test_contrast, 0, 5)
         _whole("duplicates", self.duplicates, 0, min(self.train_per_class, 2 * self.test_per_class))
+        _whole("train_duplicates", self.train_duplicates, 0, self.train_per_class)
+        for knob in ("prevalence", "test_contrast", "test_label_noise"):
+            if getattr(self, knob) and not self.test_per_class:
+                raise UserError(f"data.source.{knob}", "has no effect without a test part", next_step="delete it")
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -80,7 +95,7 @@ def _number(name: str, value: object, low: float, high: float) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shot:
-    """One image before it is rendered; `made_for` is the part whose exposure it has."""
+    """One image before it is rendered; `made_for` is the part whose exposure and contrast it has."""
 
     subject: int
     number: int
@@ -88,10 +103,11 @@ class _Shot:
     label: str
     made_for: Split
     part: Split
+    copy: bool = False
 
     @property
     def item(self) -> Item:
-        name = f"phantom-{self.subject:04d}-{self.number:02d}"
+        name = f"phantom-{self.subject:04d}-{self.number:02d}{'-copy' if self.copy else ''}"
         return Item(
             case=f"{self.part}/{self.label}/{name}",
             class_name=self.label,
@@ -123,6 +139,10 @@ class PhantomSource:
         numbers = [PHANTOM_REVISION, spec.seed, spec.size, shot.subject, shot.number]
         return hash_of(["phantom", *numbers, self._contrast(shot), self._shift(shot)])
 
+    def mode(self, index: int) -> str:
+        """See `Source`."""
+        return "L"
+
     def read(self, index: int) -> np.ndarray:
         """See `Source`."""
         shot, seed = self._shots[index], self.spec.seed
@@ -136,7 +156,10 @@ class PhantomSource:
         return render(thorax, noise_rng.standard_normal((self.spec.size, self.spec.size), dtype=np.float32))
 
     def _contrast(self, shot: _Shot) -> float:
-        return float(self.spec.contrast) if shot.truth == CLASSES[1] else 0.0
+        if shot.truth != CLASSES[1]:
+            return 0.0
+        other = self.spec.test_contrast if shot.made_for == "test" else None
+        return float(self.spec.contrast if other is None else other)
 
     def _shift(self, shot: _Shot) -> float:
         return float(self.spec.exposure_shift) if shot.made_for == "test" else 0.0
@@ -169,17 +192,18 @@ def _plan(spec: PhantomSpec) -> list[_Shot]:
     for part in SPLITS:
         for truth in CLASSES:
             copies = _copies(spec, truth, shots) if part == "test" else []
+            more = _share(spec.train_duplicates, spec.train_prevalence, truth) if part == "train" else 0
             subject = 1 + max((shot.subject for shot in shots), default=0)
-            shots += _new_shots(spec, part, truth, _count(spec, part, truth) - len(copies), subject) + copies
+            new = _new_shots(spec, part, truth, _count(spec, part, truth) - len(copies) - more, subject)
+            shots += new + copies + _copied_within(spec, truth, new, more)
     return sorted(_with_label_noise(spec, shots), key=lambda shot: (SPLITS.index(shot.part), shot.item.case))
 
 
 def _count(spec: PhantomSpec, part: Split, truth: str) -> int:
-    if part == "train":
-        return spec.train_per_class
-    if part == "val":
-        return spec.val_per_class
-    return _share(2 * spec.test_per_class, spec.prevalence, truth)
+    if part == "test":
+        return _share(2 * spec.test_per_class, spec.prevalence, truth)
+    each = spec.train_per_class if part == "train" else spec.val_per_class
+    return _share(2 * each, spec.train_prevalence, truth)
 
 
 def _share(total: int, prevalence: float | None, truth: str) -> int:
@@ -192,7 +216,7 @@ def _new_shots(spec: PhantomSpec, part: Split, truth: str, count: int, subject: 
     rng = stream("phantom", spec.seed, "subjects", part, truth)
     shots: list[_Shot] = []
     while len(shots) < count:
-        images = int(rng.integers(2, 5)) if rng.random() < spec.repeat_subjects else 1
+        images = int(rng.integers(2, spec.most_images + 1)) if rng.random() < spec.repeat_subjects else 1
         for number in range(1, min(images, count - len(shots)) + 1):
             shots.append(_Shot(subject=subject, number=number, truth=truth, label=truth, made_for=part, part=part))
         subject += 1
@@ -207,13 +231,21 @@ def _copies(spec: PhantomSpec, truth: str, shots: list[_Shot]) -> list[_Shot]:
     return [replace(train[index], part="test") for index in chosen.tolist()]
 
 
+def _copied_within(spec: PhantomSpec, truth: str, shots: list[_Shot], count: int) -> list[_Shot]:
+    """Draw `count` of the training images to stand there a second time."""
+    chosen = stream("phantom", spec.seed, "copies", truth).permutation(len(shots))[:count]
+    return [replace(shots[index], copy=True) for index in chosen.tolist()]
+
+
 def _with_label_noise(spec: PhantomSpec, shots: list[_Shot]) -> list[_Shot]:
-    """Swap the label of the stated share of each training class; the classes keep their sizes."""
+    """Swap the label of the stated share of each training and test class."""
     result = list(shots)
-    for truth in CLASSES:
-        train = [index for index, shot in enumerate(shots) if shot.part == "train" and shot.truth == truth]
-        rng = stream("phantom", spec.seed, "labels", truth)
-        other = CLASSES[1 - CLASSES.index(truth)]
-        for place in rng.permutation(len(train))[: round(spec.label_noise * len(train))].tolist():
-            result[train[place]] = replace(result[train[place]], label=other)
+    for part, share in (("train", spec.label_noise), ("test", spec.test_label_noise)):
+        for truth in CLASSES:
+            mine = [index for index, shot in enumerate(shots) if shot.part == part and shot.truth == truth]
+            keys = (truth,) if part == "train" else (part, truth)
+            rng = stream("phantom", spec.seed, "labels", *keys)
+            other = CLASSES[1 - CLASSES.index(truth)]
+            for place in rng.permutation(len(mine))[: round(share * len(mine))].tolist():
+                result[mine[place]] = replace(result[mine[place]], label=other)
     return result

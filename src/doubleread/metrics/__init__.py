@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from doubleread.metrics.cases import (
     CASE_METRICS,
+    ECE_BINS,
     accuracy,
     auroc,
     balanced_accuracy,
     brier,
+    calibration_bins,
     ece,
     f1,
     probabilities,
@@ -22,6 +24,7 @@ __all__ = [
     "CURVES",
     "CURVE_DEFINITIONS",
     "CURVE_METRICS",
+    "ECE_BINS",
     "GAP_METRICS",
     "RUN_METRICS",
     "WEIGHTED",
@@ -29,6 +32,7 @@ __all__ = [
     "auroc",
     "balanced_accuracy",
     "brier",
+    "calibration_bins",
     "curve_metrics",
     "direction",
     "ece",

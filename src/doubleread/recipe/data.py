@@ -36,12 +36,13 @@ class DrawnSplit(Spec):
     """A split drawn from the source's training part, which its own validation part joins first.
 
     `val` is the fraction for validation; `test` the fraction for the test set where the source has none of its own.
-    `by: case` splits images, `by: subject` keeps all images of a subject together. `resample: per_seed` redraws
+    `by: case` splits images, `by: subject` keeps all images of a subject together, `by: group` joins subjects, too,
+    that have a byte-identical image in common. `resample: per_seed` redraws
     training and validation for every seed; the test set stays.
     """
 
     val: OpenFraction
-    by: Annotated[Literal["case", "subject"], expecting("case or subject")]
+    by: Annotated[Literal["case", "subject", "group"], expecting("case, subject or group")]
     seed: WholeFromZero
     test: Fraction = 0.0
     resample: Annotated[Literal["once", "per_seed"], expecting("once or per_seed")] = "once"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleread.dataset import PreparedSet, prepare
+from doubleread.dataset.audit import measured_of
 from doubleread.engines import LocalExecutor
 from doubleread.errors import UserError
 from doubleread.images import open_source
@@ -20,7 +21,7 @@ from doubleread.runner.resume import discard_unfit, tell_mixture
 from doubleread.runner.units import room_on_device
 from doubleread.runner.workers import preload_for, workers_for
 from doubleread.store import Store, lost
-from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, plan_runs
+from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, leakage_variant, plan_runs
 from doubleread.training import compute_of, resolve_device
 
 
@@ -35,15 +36,20 @@ class Prepared:
 def prepare_study(
     study: Study, cache: Path, show: Show, variants: Sequence[Variant] = (), device: str = "auto"
 ) -> Prepared:
-    """Prepare every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
+    """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
-    `variants` are alternatives of its assumptions that are to be trained as well; `device` is where: `auto` (CUDA where
+    `variants` are alternatives of its assumptions that are to be trained as well, as are the arms on a split by groups
+    where the study measures leakage; `device` is where: `auto` (CUDA where
     there is one), `cpu` or `cuda`.
 
     Raises:
         UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.
     """
+    if study.measures_leakage:
+        variants = (*variants, leakage_variant(study))
     where = resolve_device(device)
+    said: set[str] = set()
+    own = {data_key(arm.data) for arm in study.arms}
     sets: dict[str, PreparedSet] = {}
     hash_of: dict[str, str] = {}
     arms = [*study.arms, *(arm for variant in variants for arm in variant.arms.values())]
@@ -53,7 +59,11 @@ def prepare_study(
         prepared = prepare(open_source(data.source, kind=data.kind, place=place), data, cache, show.reading)
         _check_every_seed(prepared, study)
         for remark in prepared.remarks():
-            show.remark(remark)
+            if remark not in said:
+                show.remark(remark)
+            said.add(remark)
+        if key in own:
+            measured_of(prepared, show.reading, keep=True)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash
     return Prepared(sets=sets, plan=plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants))

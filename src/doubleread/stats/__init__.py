@@ -1,10 +1,21 @@
 """Statistics of the comparison: pure functions of arrays, no torch, no store."""
 
 from doubleread.stats.bootstrap import draw_subjects, two_way_interval
-from doubleread.stats.calibration import Calibration, calibration, estimated_prevalence
-from doubleread.stats.case_covariance import CASE_COVARIANCES, difference_covariance
+from doubleread.stats.calibration import (
+    Calibration,
+    Reliability,
+    calibration,
+    calibration_covariance,
+    estimated_prevalence,
+    platt,
+    reliability,
+    temperature,
+)
+from doubleread.stats.case_covariance import CASE_COVARIANCES, called_positive_covariance, difference_covariance
 from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval
+from doubleread.stats.gap import PARTS, Gap, GapDraws, GapVerdict, gap_draws, gap_of
 from doubleread.stats.multiclass import MULTICLASS
+from doubleread.stats.operating import OperatingPoint, Rule, operating_point
 from doubleread.stats.order import carried_by, monotone_p, order_shown, rates_differ, trend_weights
 from doubleread.stats.power import cases_needed, detectable, seeds_needed
 from doubleread.stats.proportions import (
@@ -15,42 +26,75 @@ from doubleread.stats.proportions import (
     unpaired_p,
     wilson,
 )
+from doubleread.stats.redraw import BothSplits, Scored
+from doubleread.stats.roc import GRID, Curves, curves_of
+from doubleread.stats.shift import Domain, LabelShift, domain_classifier, label_shift, outputs_differ
+from doubleread.stats.thresholds import least_cost, sensitivity_at_least, specificity_at_least, youden
 from doubleread.stats.verdict import ALPHA, FEWEST_SEEDS, Decision, Question, Verdict, decide, deciding, holm
 
 __all__ = [
     "ALPHA",
     "CASE_COVARIANCES",
     "FEWEST_SEEDS",
+    "GRID",
     "MULTICLASS",
+    "PARTS",
+    "BothSplits",
     "Calibration",
+    "Curves",
     "Decision",
+    "Domain",
     "Estimate",
+    "Gap",
+    "GapDraws",
+    "GapVerdict",
+    "LabelShift",
+    "OperatingPoint",
     "Question",
+    "Reliability",
+    "Rule",
+    "Scored",
     "Verdict",
     "calibration",
+    "calibration_covariance",
+    "called_positive_covariance",
     "carried_by",
     "cases_needed",
     "combined",
     "contrast",
+    "curves_of",
     "decide",
     "deciding",
     "detectable",
     "difference_covariance",
+    "domain_classifier",
     "draw_subjects",
     "estimate",
     "estimated_prevalence",
     "expected_discordant",
+    "gap_draws",
+    "gap_of",
     "holm",
+    "label_shift",
     "largest_discordant",
+    "least_cost",
     "mcnemar_exact",
     "monotone_p",
     "most_discordant",
+    "operating_point",
     "order_shown",
+    "outputs_differ",
+    "platt",
     "prediction_interval",
     "rates_differ",
+    "reliability",
     "seeds_needed",
+    "sensitivity_at_least",
+    "specificity_at_least",
+    "temperature",
     "trend_weights",
     "two_way_interval",
     "unpaired_p",
     "wilson",
+    "youden",
 ]

@@ -1,12 +1,24 @@
-"""Calibration of probabilities, and the prevalence that a classifier's calls point to."""
+"""Calibration of probabilities: intercept and slope with their chance, rescaling, reliability; implied prevalence."""
+
+# K runs, N cases
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
+
+from doubleread.metrics import ECE_BINS, calibration_bins, probabilities
+from doubleread.stats.case_covariance import per_subject
+
+MOST_LOG_TEMPERATURE = 5.0
+"""Temperatures lie between e⁻⁵ and e⁵: beyond, all probabilities are 0 and 1, or all one half."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,17 +33,126 @@ def calibration(labels_N: np.ndarray, logits_N: np.ndarray) -> Calibration:
     """Return intercept and slope of labels (N,) of 0 and 1 on logits (N,).
 
     The slope is the coefficient of the logit in a logistic regression, the intercept that of a regression with the
-    logit as offset. NaN where a class is missing or, for the slope, where the logits are all the same.
+    logit as offset. NaN where a class is missing or, for the slope, where the logits are all the same or separate the
+    classes.
     """
     if len(np.unique(labels_N)) < 2:
-        return Calibration(intercept=float("nan"), slope=float("nan"))
+        return Calibration(intercept=math.nan, slope=math.nan)
     logits = logits_N.astype(np.float64)
+    return Calibration(intercept=_fit(labels_N, None, logits)[0], slope=_line(labels_N, logits)[1])
+
+
+def calibration_covariance(
+    labels_N: np.ndarray, logits_KN: np.ndarray, subjects_N: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return `intercept` and `slope` of K runs, (K,) each, with their covariance (K, K) over another draw of subjects.
+
+    From the influence of each case on the maximum of the likelihood, inverse information times score, summed within
+    subjects (the sandwich; Huber 1967).
+    """
+    found: dict[str, tuple[list[float], list[np.ndarray]]] = {"intercept": ([], []), "slope": ([], [])}
+    for logits_N in logits_KN.astype(np.float64):
+        intercept = _fit(labels_N, None, logits_N)[0]
+        line = _line(labels_N, logits_N)
+        flat = np.ones((len(labels_N), 1))
+        tilted = np.column_stack([flat, logits_N])
+        for name, value, influence_N in (
+            ("intercept", intercept, _influence(labels_N, flat, intercept + logits_N)[0]),
+            ("slope", line[1], _influence(labels_N, tilted, tilted @ np.array(line))[1]),
+        ):
+            found[name][0].append(value)
+            found[name][1].append(influence_N)
+    return {name: (np.array(values), _covariance(np.stack(rows), subjects_N)) for name, (values, rows) in found.items()}
+
+
+def _covariance(influence_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    sums_KP = per_subject(influence_KN, subjects_N)
+    subjects = sums_KP.shape[1]
+    return sums_KP @ sums_KP.T * (subjects / (subjects - 1) if subjects > 1 else math.nan)
+
+
+def _influence(labels_N: np.ndarray, design_ND: np.ndarray, fitted_N: np.ndarray) -> np.ndarray:
+    """Return what each case adds to the coefficients of a logistic regression, (D, N)."""
+    if not np.isfinite(fitted_N).all():
+        return np.full(design_ND.T.shape, np.nan)
+    chance_N = probabilities(fitted_N)
+    information = (design_ND * (chance_N * (1 - chance_N))[:, None]).T @ design_ND
+    try:
+        return np.linalg.solve(information, (design_ND * (labels_N - chance_N)[:, None]).T)
+    except np.linalg.LinAlgError:
+        return np.full(design_ND.T.shape, np.nan)
+
+
+def _line(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
+    """Return intercept and slope of a logistic regression on the logit; NaN where it has no maximum."""
+    positive, negative = logits_N[labels_N == 1], logits_N[labels_N == 0]
+    if not len(positive) or not len(negative) or np.ptp(logits_N) == 0:
+        return math.nan, math.nan
+    if positive.min() >= negative.max() or negative.min() >= positive.max():
+        return math.nan, math.nan
+    found = _fit(labels_N, logits_N, None)
+    return found[0], found[1]
+
+
+def _fit(labels_N: np.ndarray, logits_N: np.ndarray | None, offset_N: np.ndarray | None) -> list[float]:
     ones = np.ones((len(labels_N), 1))
-    intercept = GLM(labels_N, ones, family=Binomial(), offset=logits).fit().params[0]
-    if np.ptp(logits) == 0:
-        return Calibration(intercept=float(intercept), slope=float("nan"))
-    slope = GLM(labels_N, np.column_stack([ones, logits]), family=Binomial()).fit().params[1]
-    return Calibration(intercept=float(intercept), slope=float(slope))
+    design = ones if logits_N is None else np.column_stack([ones, logits_N])
+    if len(np.unique(labels_N)) < 2:
+        return [math.nan] * design.shape[1]
+    with warnings.catch_warnings():
+        # extreme logits: probabilities of exactly 0 and 1, which the fit bounds
+        warnings.simplefilter("ignore")
+        fitted: Any = GLM(labels_N, design, family=Binomial(), offset=offset_N).fit()
+    return [float(value) for value in fitted.params]
+
+
+def platt(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
+    """Return (slope, intercept) that map logits to calibrated ones (Platt 1999): logit′ = slope · logit + intercept.
+
+    Identity where the classes are separated or a class is missing, which bounds no slope; where all logits are the
+    same, slope 1 and the intercept that gives the share of positive labels.
+    """
+    logits = logits_N.astype(np.float64)
+    intercept, slope = _line(labels_N, logits)
+    if not math.isnan(slope):
+        return slope, intercept
+    if np.ptp(logits) == 0 and 0 < labels_N.mean() < 1:
+        return 1.0, _fit(labels_N, None, logits)[0]
+    return 1.0, 0.0
+
+
+def temperature(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return T > 0 whose logit / T has the lowest log loss (Guo et al. 2017)."""
+    logits, signs = logits_N.astype(np.float64), np.where(labels_N == 1, 1.0, -1.0)
+
+    def log_loss(log_t: float) -> float:
+        return float(np.logaddexp(0.0, -signs * logits / math.exp(log_t)).mean())
+
+    bounds = (-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE)
+    found: Any = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return math.exp(float(found.x))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reliability:
+    """A reliability curve in ten equal bins: cases, mean probability, share of positive labels; NaN where empty."""
+
+    cases: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
+
+
+def reliability(labels_N: np.ndarray, logits_KN: np.ndarray) -> Reliability:
+    """Return the reliability curve of K runs' probabilities taken together."""
+    chance = probabilities(logits_KN).ravel()
+    bins, labels = calibration_bins(chance), np.tile(labels_N, len(logits_KN))
+    cases = np.bincount(bins, minlength=ECE_BINS)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Reliability(
+            cases=cases / len(logits_KN),
+            predicted=np.bincount(bins, weights=chance, minlength=ECE_BINS) / cases,
+            observed=np.bincount(bins, weights=labels, minlength=ECE_BINS) / cases,
+        )
 
 
 def estimated_prevalence(sensitivity: float, specificity: float, called_positive: float) -> float:

@@ -30,6 +30,11 @@ def accuracy_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N:
     return by_subject(_centred_correct(logits_KN, labels_N), subjects_N)
 
 
+def called_positive_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance of the shares of cases called positive: as accuracy's, of calls instead of right ones."""
+    return by_subject(_centred(logits_KN > 0, labels_N), subjects_N)
+
+
 def sensitivity_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
     """Return the covariance of sensitivities: as accuracy's, over the positive cases and their subjects alone."""
     mine = labels_N == 1
@@ -163,12 +168,17 @@ def across(first_KN: np.ndarray, second_KN: np.ndarray, subjects_N: np.ndarray) 
 
 
 def _centred_correct(logits_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
-    correct_KN = ((logits_KN > 0) == (labels_N == 1)).astype(np.float64)
+    return _centred((logits_KN > 0) == (labels_N == 1), labels_N)
+
+
+def _centred(values_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """Return values less their mean within each class."""
+    centred_KN = values_KN.astype(np.float64)
     for label in (0, 1):
         mine = labels_N == label
         if mine.any():
-            correct_KN[:, mine] -= correct_KN[:, mine].mean(axis=1, keepdims=True)
-    return correct_KN
+            centred_KN[:, mine] -= centred_KN[:, mine].mean(axis=1, keepdims=True)
+    return centred_KN
 
 
 def by_subject(e_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:

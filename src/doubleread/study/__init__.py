@@ -17,7 +17,8 @@ from doubleread.study.parse import (
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
-from doubleread.study.variants import Variant, variants_of
+from doubleread.study.threshold_spec import ThresholdSpec
+from doubleread.study.variants import Variant, grouped_name, leakage_variant, variants_of
 
 __all__ = [
     "BUILT_IN",
@@ -33,11 +34,14 @@ __all__ = [
     "Prior",
     "Reported",
     "Study",
+    "ThresholdSpec",
     "Variant",
     "built_in_raw",
     "data_key",
     "document_of",
+    "grouped_name",
     "label_of",
+    "leakage_variant",
     "load_claims",
     "load_study",
     "parse_overrides",

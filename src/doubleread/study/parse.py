@@ -15,12 +15,13 @@ from doubleread.errors import UserError, did_you_mean
 from doubleread.files import user_path
 from doubleread.metrics import metric_names
 from doubleread.recipe import Recipe
-from doubleread.recipe.data import DataSpec
+from doubleread.recipe.data import DataSpec, DrawnSplit
 from doubleread.study import problems
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
 from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
 from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, ReportedNumber, StudyFile
+from doubleread.study.threshold_spec import ThresholdSpec
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
 
 BUILT_IN = ("report-a", "report-b")
@@ -61,6 +62,8 @@ class Study:
     assumptions: dict[str, Assumption]
     contradictions: tuple[Contradiction, ...]
     source_note: str | None
+    thresholds: tuple[ThresholdSpec, ...]
+    measures_leakage: bool
     place: str
     path: str | None
     raw: dict[str, Any] = field(repr=False)
@@ -153,10 +156,34 @@ def parse_study(
         assumptions=checked.assumptions,
         contradictions=checked.contradictions,
         source_note=checked.source_note,
+        thresholds=checked.threshold,
+        measures_leakage=_measures_leakage(checked, experiments, place),
         place=place,
         path=path,
         raw=copy.deepcopy(raw),
         overrides=changed,
+    )
+
+
+def _measures_leakage(checked: StudyFile, experiments: Sequence[Experiment], place: str) -> bool:
+    """Tell whether runs on a split by groups are asked for.
+
+    Raises:
+        UserError: there is no arm that they could stand beside.
+    """
+    if checked.gap is None or not checked.gap.leakage:
+        return False
+    splits = [arm.data.split for experiment in experiments for arm in experiment.arms]
+    if any(isinstance(split, DrawnSplit) and split.by == "case" for split in splits):
+        return True
+    here = f"{place}, gap.leakage"
+    if any(isinstance(split, DrawnSplit) for split in splits):
+        raise UserError(here, "it has no effect where the split keeps subjects together", "", "delete it")
+    raise UserError(
+        here,
+        "the source's own split is given, and has no other to stand beside it",
+        "expected split: {val, by: case, seed}",
+        "draw the split, or delete gap.leakage",
     )
 
 

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
-from doubleread.recipe.spec import Size, Text, WholeFromZero, expecting, unmet
+from doubleread.recipe.spec import Size, Switch, Text, WholeFromZero, expecting, unmet
 from doubleread.study.claim_spec import NUMBER, ClaimSpec
+from doubleread.study.threshold_spec import DEFAULT, Thresholds
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 MOST_SEEDS = 10_000
@@ -100,6 +101,16 @@ class Assumption(Spec):
         return self
 
 
+class GapSpec(Spec):
+    """What is asked of the difference between validation and test.
+
+    `leakage` trains every arm a second time on a split by groups, the same test set beside it, to measure what subjects
+    and copies on both sides of the study's own split are worth.
+    """
+
+    leakage: Switch
+
+
 class Contradiction(Spec):
     """What a report leaves contradictory, and how the study shows it."""
 
@@ -133,6 +144,7 @@ class StudyFile(Spec):
     """A whole study file.
 
     `margin` maps a metric to the smallest difference that matters, `prior` to what is known of it beforehand.
+    `gap` asks for more about validation and test, `threshold` for operating points beside 0.5, which never replace it.
     `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then the lowest
     seed), or of `none`.
     """
@@ -148,4 +160,6 @@ class StudyFile(Spec):
     prior: dict[Text, Prior] = Field(default_factory=dict)
     assumptions: dict[Name, Assumption] = Field(default_factory=dict)
     contradictions: tuple[Contradiction, ...] = ()
+    gap: GapSpec | None = None
+    threshold: Thresholds = Field(default=DEFAULT, validate_default=True)
     source_note: Text | None = None

@@ -9,9 +9,12 @@ from typing import Any
 
 from doubleread.nouns import VARIED
 from doubleread.recipe import ineffective
+from doubleread.recipe.data import DrawnSplit
 from doubleread.study.levels import Arm, arms_of, label_of, put, value_at
 from doubleread.study.parse import Study, checked_tree
 from doubleread.study.schema import Assumption, ExperimentSpec
+
+GROUPED = "group"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +37,22 @@ def alternative_text(value: Any) -> str:
     if isinstance(value, dict) and not {"label", "name"} & set(value):
         return ", ".join(f"{key} {label_of(part)}" for key, part in value.items())
     return label_of(value)
+
+
+def leakage_variant(study: Study) -> Variant:
+    """Return the arms of a study that split by case as they are on a split by groups, with the same test cases."""
+    arms = {}
+    for arm in study.arms:
+        split = arm.data.split
+        if isinstance(split, DrawnSplit) and split.by == "case":
+            data = arm.data.model_copy(update={"split": split.model_copy(update={"by": GROUPED})})
+            arms[arm.name] = replace(arm, name=grouped_name(arm.name), data=data)
+    return Variant(assumption="split", path="data.split.by", alternative=GROUPED, arms=arms)
+
+
+def grouped_name(arm: str) -> str:
+    """Return the name of an arm's twin on a split by groups."""
+    return f"{arm}{VARIED}split={GROUPED}"
 
 
 def variants_of(study: Study) -> tuple[Variant, ...]:

@@ -11,9 +11,11 @@ from doubleread.dataset.prepared import Case
 from doubleread.errors import UserError
 from doubleread.recipe.data import DataSpec, DrawnSplit, Split
 
+SHOWN = 5
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Audit:
+class Leaks:
     """Findings over the cases of a prepared set.
 
     `duplicates` lists groups of byte-identical images, `shared_subjects` subjects in more than one split with the
@@ -29,29 +31,29 @@ class Audit:
         return asdict(self)
 
 
-def audit(cases: Sequence[Case], split: Split) -> Audit:
+def leaks_of(cases: Sequence[Case], split: Split) -> Leaks:
     """Return what leaks between the splits of `cases`, exact matches only.
 
     Where `split` redraws training and validation for every seed, two copies in the development part will stand on
-    both sides for some seed, and so will two images of a subject unless the split is by subject.
+    both sides for some seed unless it is by group; two images of a subject, unless it is by subject or group.
     """
     redrawn = isinstance(split, DrawnSplit) and split.resample == "per_seed"
-    whole_subjects = isinstance(split, DrawnSplit) and split.by == "subject"
+    by = split.by if isinstance(split, DrawnSplit) else "case"
     duplicates = [
-        {"cases": [case.case for case in group], "splits": _splits(group, redrawn)}
+        {"cases": [case.case for case in group], "splits": _splits(group, redrawn and by != "group")}
         for group in _groups(cases, "digest")
         if len(group) > 1
     ]
     shared = [
         {"subject": group[0].subject, "splits": {split: sum(c.split == split for c in group) for split in splits}}
         for group in _groups(cases, "subject")
-        if len(splits := _splits(group, redrawn and not whole_subjects)) > 1
+        if len(splits := _splits(group, redrawn and by == "case")) > 1
     ]
     across = sum(len(group["splits"]) > 1 for group in duplicates)
-    return Audit(duplicates=duplicates, duplicates_across=across, shared_subjects=shared)
+    return Leaks(duplicates=duplicates, duplicates_across=across, shared_subjects=shared)
 
 
-def refuse_leaks(found: Audit, data: DataSpec) -> None:
+def refuse_leaks(found: Leaks, data: DataSpec) -> None:
     """Stop on a known leak that the study does not allow.
 
     Raises:
@@ -60,16 +62,30 @@ def refuse_leaks(found: Audit, data: DataSpec) -> None:
     if data.allow_leakage is not None or not (found.duplicates_across or found.shared_subjects):
         return
     leaks = []
-    if found.shared_subjects:
-        leaks.append(f"{len(found.shared_subjects):,} subjects have images in two splits")
+    if shared := found.shared_subjects:
+        leaks.append(f"{_count(len(shared), 'subject has', 'subjects have')} images in two splits")
+        leaks += _some(
+            [f"{s['subject']}: {', '.join(f'{n} in {split}' for split, n in s['splits'].items())}" for s in shared]
+        )
     if found.duplicates_across:
-        leaks.append(f"{found.duplicates_across:,} images stand byte for byte in two splits")
+        across = [group for group in found.duplicates if len(group["splits"]) > 1]
+        leaks.append(f"{_count(len(across), 'image stands', 'images stand')} byte for byte in two splits")
+        leaks += _some([" = ".join(group["cases"]) for group in across])
     raise UserError(
         "data.split",
-        " and ".join(leaks),
-        "",
-        'split by: subject and remove the copies, or state why it is allowed with allow_leakage: "why"',
+        "\n".join(leaks) + "\n",
+        "split by: group, or remove what the source's own test part shares",
+        'or state why it is allowed with allow_leakage: "why"',
     )
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+    return [*(f"  {line}" for line in lines[:SHOWN]), *more]
 
 
 def _groups(cases: Sequence[Case], key: str) -> Iterable[list[Case]]:

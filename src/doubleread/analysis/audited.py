@@ -1,0 +1,74 @@
+"""What the audit of a prepared set says, and how well its validation and test images can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from doubleread.dataset import PreparedSet
+from doubleread.dataset.audit import (
+    FEATURES,
+    Finding,
+    Measured,
+    classes_in_excess,
+    findings_of,
+    issue_rates,
+    measured_of,
+)
+from doubleread.seeds import stream
+from doubleread.stats import Domain, domain_classifier
+
+SUSPECTS = {
+    "duplicates across splits": "duplicates",
+    "near-duplicates across splits": "near-duplicates",
+    "subjects in several splits": "shared subjects",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Audited:
+    """One prepared set: its findings, what was measured, and the domain classifier of each class by name.
+
+    `suspects` names what in the data could make validation and test differ: `duplicates`, `near-duplicates` and
+    `shared subjects` across splits; `wrong labels`, where the labels of both classes are disputed more often in test,
+    and `disputed labels`, where those of one class are: wrong, or harder to see.
+    """
+
+    data: PreparedSet
+    measured: Measured
+    findings: tuple[Finding, ...]
+    domains: Mapping[str, Domain]
+    suspects: tuple[str, ...]
+
+
+def audited(data: PreparedSet) -> Audited:
+    """Return the audit of a set; nothing is written."""
+    measured = measured_of(data)
+    findings = tuple(findings_of(data, measured))
+    return Audited(
+        data=data,
+        measured=measured,
+        findings=findings,
+        domains={name: _domain(data, measured, label) for label, name in enumerate(data.classes)},
+        suspects=(*_leaks(findings), *_labels(data, measured)),
+    )
+
+
+def _leaks(findings: tuple[Finding, ...]) -> list[str]:
+    return [SUSPECTS[finding.kind] for finding in findings if finding.kind in SUSPECTS]
+
+
+def _labels(data: PreparedSet, measured: Measured) -> list[str]:
+    excess = classes_in_excess(issue_rates(data, measured), data.classes)
+    return [] if not excess else ["wrong labels" if len(excess) == len(data.classes) else "disputed labels"]
+
+
+def _domain(data: PreparedSet, measured: Measured, label: int) -> Domain:
+    rows = np.concatenate([data.rows("val"), data.rows("test")])
+    rows = rows[data.labels[rows] == label]
+    test_N = np.isin(rows, data.rows("test"))
+    return domain_classifier(
+        measured.features_NF[rows], test_N, data.subjects[rows], FEATURES, stream("domain", 0, label)
+    )

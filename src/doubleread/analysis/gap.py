@@ -1,0 +1,300 @@
+"""Why validation and test differ, arm by arm and over the arms; and what stands beside it."""
+
+# R seeds, N cases
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from doubleread.analysis.evidence import CaseSet, RunScores
+from doubleread.metrics import CASE_METRICS
+from doubleread.seeds import stream
+from doubleread.stats import (
+    CASE_COVARIANCES,
+    BothSplits,
+    Estimate,
+    Gap,
+    GapDraws,
+    LabelShift,
+    OperatingPoint,
+    Reliability,
+    Rule,
+    Scored,
+    calibration_covariance,
+    called_positive_covariance,
+    contrast,
+    gap_draws,
+    gap_of,
+    label_shift,
+    least_cost,
+    operating_point,
+    outputs_differ,
+    platt,
+    reliability,
+    sensitivity_at_least,
+    specificity_at_least,
+    temperature,
+    youden,
+)
+from doubleread.study import ThresholdSpec
+
+HALF = "0.5"
+MOST_DRAWN = 200_000
+"""Redraws in all: of many runs each has fewer, because they have their chance in common."""
+FEWEST_DRAWS = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitFigures:
+    """One split of an arm: its prevalence; AUROC, Brier score, share of positive calls; calibration."""
+
+    prevalence: float
+    auroc: Estimate
+    brier: Estimate
+    called_positive: Estimate
+    intercept: Estimate
+    slope: Estimate
+    reliability: Reliability
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rescaled:
+    """Test figures after a rescaling of the logits that was fitted on validation; `accuracy` is that at 0.5."""
+
+    brier: Estimate
+    accuracy: Estimate
+    ece: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmGap:
+    """One arm: its gap in parts, and what stands beside it.
+
+    `points` are operating points by the name of their rule, 0.5 first; `outputs` has for each class the p that the
+    mean logits of its validation and test cases have one distribution; `rescaled` the logits as they are, and after
+    `temperature` and `platt` scaling.
+    """
+
+    arm: str
+    seeds: tuple[int, ...]
+    collapsed: int
+    gap: Gap
+    val: SplitFigures
+    test: SplitFigures
+    label_shift: LabelShift
+    outputs: dict[int, float]
+    points: dict[str, OperatingPoint]
+    rescaled: dict[str, Rescaled]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gaps:
+    """Every arm's gap, and that of their mean over the seeds that all have; `overall` is None of one arm."""
+
+    arms: tuple[ArmGap, ...]
+    overall: Gap | None
+
+
+def gaps_of(
+    arms: Mapping[str, Sequence[RunScores]],
+    grouped: Mapping[str, Sequence[RunScores]],
+    thresholds: Sequence[ThresholdSpec],
+) -> Gaps:
+    """Return the gaps of arms, of their finished runs that have validation logits.
+
+    `grouped` has the runs of the arms on a split by groups, where leakage was measured; an arm then counts the seeds
+    that have both.
+    """
+    paired = {arm: _paired(runs, grouped.get(arm, ())) for arm, runs in arms.items()}
+    paired = {arm: pairs for arm, pairs in paired.items() if pairs}
+    if not paired:
+        return Gaps(arms=(), overall=None)
+    scored = {arm: [_both(run, twin) for run, twin in pairs] for arm, pairs in paired.items()}
+    draws = _draws(scored)
+    found = [
+        _arm_gap(arm, [run for run, _ in pairs], scored[arm], draws[arm], thresholds) for arm, pairs in paired.items()
+    ]
+    return Gaps(arms=tuple(found), overall=_overall(found, draws, paired))
+
+
+def _paired(runs: Sequence[RunScores], twins: Sequence[RunScores]) -> list[tuple[RunScores, RunScores | None]]:
+    of_seed = {twin.seed: twin for twin in twins}
+    with_val = sorted((run for run in runs if run.val is not None), key=lambda run: run.seed)
+    if not twins:
+        return [(run, None) for run in with_val]
+    return [(run, of_seed[run.seed]) for run in with_val if run.seed in of_seed]
+
+
+def _both(run: RunScores, twin: RunScores | None) -> BothSplits:
+    assert run.val is not None, "runs without validation were left out"
+    other = None if twin is None or twin.val is None else _scored(*twin.val)
+    return BothSplits(val=_scored(*run.val), test=_scored(*run.test), grouped=other)
+
+
+def _scored(cases: CaseSet, logits_N: np.ndarray) -> Scored:
+    return Scored(logits_N=logits_N, labels_N=cases.labels_N, subjects_N=cases.subjects_N)
+
+
+def _draws(scored: Mapping[str, Sequence[BothSplits]]) -> dict[str, GapDraws]:
+    """Return what each gap is made of; arms with leakage measured and arms without are drawn apart."""
+    runs = sum(map(len, scored.values()))
+    draws = max(FEWEST_DRAWS, min(1000, MOST_DRAWN // runs))
+    found: dict[str, GapDraws] = {}
+    for measured in (True, False):
+        mine = {arm: both for arm, both in scored.items() if (both[0].grouped is not None) == measured}
+        if mine:
+            drawn = gap_draws(list(mine.values()), stream("gap", 0), draws)
+            found |= dict(zip(mine, drawn, strict=True))
+    return {arm: found[arm] for arm in scored}
+
+
+def _overall(
+    found: Sequence[ArmGap],
+    draws: Mapping[str, GapDraws],
+    paired: Mapping[str, Sequence[tuple[RunScores, RunScores | None]]],
+) -> Gap | None:
+    """Return the gap of the mean of the arms; runs that stand in several arms count once."""
+    different: dict[tuple[int, ...], str] = {}
+    for arm, pairs in paired.items():
+        different.setdefault(tuple(id(run.test[1]) for run, _ in pairs), arm)
+    mine = [gap for gap in found if gap.arm in different.values()]
+    shared = sorted(set.intersection(*(set(gap.seeds) for gap in mine)))
+    if len(mine) < 2 or not shared or len({draws[gap.arm].has_leakage for gap in mine}) > 1:
+        return None
+    return gap_of([draws[gap.arm].at([gap.seeds.index(seed) for seed in shared]) for gap in mine])
+
+
+def _arm_gap(
+    arm: str,
+    runs: Sequence[RunScores],
+    both: Sequence[BothSplits],
+    draws: GapDraws,
+    thresholds: Sequence[ThresholdSpec],
+) -> ArmGap:
+    rules = {HALF: 0.5} | {spec.label: rule_of(spec) for spec in thresholds}
+    return ArmGap(
+        arm=arm,
+        seeds=tuple(run.seed for run in runs),
+        collapsed=sum(run.collapsed for run in runs),
+        gap=gap_of([draws]),
+        val=_figures([run.val for run in both]),
+        test=_figures([run.test for run in both]),
+        label_shift=label_shift(both, stream("label-shift", 0)),
+        outputs={label: _outputs(both, label) for label in (0, 1)},
+        points={name: operating_point(both, rule, stream("operating", 0)) for name, rule in rules.items()},
+        rescaled=_rescaled(both),
+    )
+
+
+def rule_of(spec: ThresholdSpec) -> Rule | float:
+    """Return what a threshold is chosen by."""
+    if spec.name == "fixed":
+        assert spec.value is not None
+        return spec.value
+    if spec.name == "cost":
+        assert spec.false_negative is not None
+        assert spec.false_positive is not None
+        return partial(least_cost, spec.false_negative, spec.false_positive)
+    if spec.name == "youden":
+        return lambda _prevalence: youden
+    assert spec.value is not None
+    wanted = (sensitivity_at_least if spec.name == "sensitivity" else specificity_at_least)(spec.value)
+    return lambda _prevalence: wanted
+
+
+def _figures(scored: Sequence[Scored]) -> SplitFigures:
+    prevalence, logits_RN = float(np.mean([one.labels_N.mean() for one in scored])), _stacked(scored)
+    if logits_RN is not None:
+        curve = reliability(scored[0].labels_N, logits_RN)
+        return SplitFigures(prevalence=prevalence, reliability=curve, **_with_cases(scored[0], logits_RN))
+    # cases drawn anew for each seed: their chance is in that of the seeds
+    each = [_values(one.labels_N, one.logits_N[None], one.subjects_N)[0] for one in scored]
+    values = {name: np.concatenate([of_seed[name] for of_seed in each]) for name in each[0]}
+    every = [np.concatenate(parts) for parts in zip(*((one.labels_N, one.logits_N) for one in scored), strict=True)]
+    return SplitFigures(
+        prevalence=prevalence,
+        reliability=reliability(every[0], every[1][None]),
+        **{name: _estimate(values_R, None) for name, values_R in values.items()},
+    )
+
+
+def _stacked(scored: Sequence[Scored]) -> np.ndarray | None:
+    """Return the logits of all runs, (R, N), or None where they were not scored on the same cases."""
+    first = scored[0]
+    same = all(
+        one.subjects_N is first.subjects_N
+        or (np.array_equal(one.subjects_N, first.subjects_N) and np.array_equal(one.labels_N, first.labels_N))
+        for one in scored
+    )
+    return np.stack([one.logits_N for one in scored]) if same else None
+
+
+def _with_cases(cases: Scored, logits_RN: np.ndarray) -> dict[str, Estimate]:
+    labels_N, subjects_N = cases.labels_N, cases.subjects_N
+    values, covariances = _values(labels_N, logits_RN, subjects_N)
+    covariances |= {
+        "auroc": CASE_COVARIANCES["auroc"](logits_RN, labels_N, subjects_N),
+        "brier": CASE_COVARIANCES["brier"](logits_RN, labels_N, subjects_N),
+        "called_positive": called_positive_covariance(logits_RN, labels_N, subjects_N),
+    }
+    return {name: _estimate(values_R, covariances[name]) for name, values_R in values.items()}
+
+
+def _values(
+    labels_N: np.ndarray, logits_RN: np.ndarray, subjects_N: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the figures of R runs, (R,) each, and the covariances of the two of calibration, (R, R) each."""
+    calibrated = calibration_covariance(labels_N, logits_RN, subjects_N)
+    values = {
+        "auroc": np.array([CASE_METRICS["auroc"](labels_N, logits_N) for logits_N in logits_RN]),
+        "brier": np.array([CASE_METRICS["brier"](labels_N, logits_N) for logits_N in logits_RN]),
+        "called_positive": (logits_RN > 0).mean(axis=1),
+        **{name: found for name, (found, _) in calibrated.items()},
+    }
+    return values, {name: covariance for name, (_, covariance) in calibrated.items()}
+
+
+def _estimate(values_R: np.ndarray, covariance_RR: np.ndarray | None) -> Estimate:
+    """Return the mean over the seeds for which there is a value, with its interval."""
+    known = np.flatnonzero(~np.isnan(values_R))
+    if covariance_RR is not None:
+        covariance_RR = covariance_RR[np.ix_(known, known)][None, :, None, :]
+    if not len(known):
+        nan = float("nan")
+        return Estimate(value=nan, seed_var=nan, case_var=nan, se=nan, df=nan, lo=nan, hi=nan, p=nan)
+    return contrast(values_R[None, known], np.ones(1), covariance_RR)
+
+
+def _outputs(both: Sequence[BothSplits], label: int) -> float:
+    """Return the p that the seeds' mean logits of one class have one distribution on validation and test."""
+    val, test = _stacked([run.val for run in both]), _stacked([run.test for run in both])
+    # where validation is redrawn for each seed, one seed speaks for itself
+    val_N = both[0].val.logits_N if val is None else val.mean(axis=0)
+    test_N = both[0].test.logits_N if val is None or test is None else test.mean(axis=0)
+    v, t = both[0].val, both[0].test
+    mine_v, mine_t = v.labels_N == label, t.labels_N == label
+    return outputs_differ(val_N[mine_v], v.subjects_N[mine_v], test_N[mine_t], t.subjects_N[mine_t])
+
+
+def _rescaled(both: Sequence[BothSplits]) -> dict[str, Rescaled]:
+    maps = {"none": [(1.0, 0.0)] * len(both), "temperature": [], "platt": []}
+    for run in both:
+        maps["temperature"].append((1 / temperature(run.val.labels_N, run.val.logits_N), 0.0))
+        maps["platt"].append(platt(run.val.labels_N, run.val.logits_N))
+    return {name: _after([run.test for run in both], lines) for name, lines in maps.items()}
+
+
+def _after(test: Sequence[Scored], lines: Sequence[tuple[float, float]]) -> Rescaled:
+    cases = test[0]
+    logits_RN = np.stack([slope * one.logits_N + base for one, (slope, base) in zip(test, lines, strict=True)])
+
+    def estimated(metric: str) -> Estimate:
+        values_R = np.array([CASE_METRICS[metric](cases.labels_N, logits_N) for logits_N in logits_RN])
+        return _estimate(values_R, CASE_COVARIANCES[metric](logits_RN, cases.labels_N, cases.subjects_N))
+
+    ece = float(np.mean([CASE_METRICS["ece"](cases.labels_N, logits_N) for logits_N in logits_RN]))
+    return Rescaled(brier=estimated("brier"), accuracy=estimated("accuracy"), ece=ece)

@@ -1,0 +1,278 @@
+"""From what was measured to findings: what is wrong, with which cases, and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from doubleread.dataset.audit.differences import Difference, differences_of
+from doubleread.dataset.audit.labels import label_issues
+from doubleread.dataset.audit.measured import Measured
+from doubleread.dataset.audit.pixels import FEATURES
+from doubleread.dataset.audit.rates import excess_of_issues, issue_rates
+from doubleread.dataset.prepared import PreparedSet
+from doubleread.nouns import SPLITS
+
+NEAR_CONSTANT = 4.0
+"""Standard deviation of the grey values below which an image shows next to nothing."""
+UNEQUAL = 0.05
+"""Difference in the share of the positive class between two splits that is worth a word."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """Cases that belong together in a finding, and what is to be said of them."""
+
+    cases: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that the audit found.
+
+    `kind` is a short name; `level` is `error` (a known leak that the study does not allow), `warning` or `note`;
+    `count` how many; `text` a sentence; `advice` what to do; `examples` all of them, the worst first.
+    """
+
+    kind: str
+    level: str
+    count: int
+    text: str
+    advice: str
+    examples: tuple[Example, ...] = ()
+
+
+def findings_of(data: PreparedSet, measured: Measured) -> list[Finding]:
+    """Return what the audit found, errors first, then warnings, then notes."""
+    found = [
+        *_unreadable(data),
+        *_constant(data, measured),
+        *_exact(data),
+        *_near(data, measured),
+        *_subjects(data),
+        *_balance(data),
+        *_different(data, measured),
+        *_labels(data, measured),
+    ]
+    return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
+
+
+def _unreadable(data: PreparedSet) -> Iterator[Finding]:
+    if skipped := data.meta["unreadable"]:
+        yield Finding(
+            kind="unreadable",
+            level="warning",
+            count=len(skipped),
+            text=f"{len(skipped):,} of {data.meta['listed']:,} images cannot be read and are left out",
+            advice="mend or remove them: what is left out may not be left out at random",
+            examples=tuple(Example(cases=(case,), note=reason) for case, reason in skipped),
+        )
+
+
+def _constant(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
+    spread_N = measured.features_NF[:, FEATURES.index("sd")]
+    for kind, mine, says in (
+        ("constant", spread_N == 0, "of one grey: empty"),
+        ("near-constant", (spread_N > 0) & (spread_N < NEAR_CONSTANT), "almost of one grey"),
+    ):
+        rows = np.flatnonzero(mine)
+        if len(rows):
+            yield Finding(
+                kind=kind,
+                level="warning",
+                count=len(rows),
+                text=f"{len(rows):,} {_plural('image is', 'images are', len(rows))} {says}",
+                advice="look at them, and remove what shows nothing",
+                examples=tuple(Example(cases=(data.cases[r].case,), note=_where(data, [r])) for r in rows.tolist()),
+            )
+
+
+def _exact(data: PreparedSet) -> Iterator[Finding]:
+    rows_of = {case.case: row for row, case in enumerate(data.cases)}
+    groups = [(group, [rows_of[case] for case in group["cases"]]) for group in data.meta["audit"]["duplicates"]]
+    contradictory = [rows for _, rows in groups if len({data.cases[row].label for row in rows}) > 1]
+    across = [rows for group, rows in groups if len(group["splits"]) > 1]
+    within = [rows for group, rows in groups if len(group["splits"]) == 1]
+    if contradictory:
+        yield Finding(
+            kind="duplicates with different labels",
+            level="warning",
+            count=len(contradictory),
+            text=f"{_groups(contradictory)} of byte-identical images carry both labels",
+            advice="find out which label is right; one of them is wrong",
+            examples=_examples(data, contradictory),
+        )
+    if across:
+        yield Finding(
+            kind="duplicates across splits",
+            level=_leak_level(data),
+            count=len(across),
+            text=f"{_groups(across)} of byte-identical images reach over two splits, learned by heart on one side",
+            advice="keep one of each, or split with by: group; gap: {leakage: true} measures what they are worth",
+            examples=_examples(data, across),
+        )
+    if within:
+        yield Finding(
+            kind="duplicates within a split",
+            level="note",
+            count=len(within),
+            text=f"{_groups(within)} of byte-identical images within one split count more than once",
+            advice="keep one of each",
+            examples=_examples(data, within),
+        )
+
+
+def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
+    pairs = [
+        ([int(i), int(j)], f"correlation {r:.3f}, {distance:.0f} of 64 bits differ{', mirrored' if mirrored else ''}")
+        for i, j, distance, r, mirrored in measured.near_K5.tolist()
+        if data.cases[int(i)].digest != data.cases[int(j)].digest
+    ]
+    across = [(rows, note) for rows, note in pairs if len({data.cases[row].split for row in rows}) > 1]
+    for kind, chosen, level in (
+        ("near-duplicates across splits", across, "warning"),
+        ("near-duplicates within a split", [pair for pair in pairs if pair not in across], "note"),
+    ):
+        if chosen:
+            differ = sum(len({data.cases[row].label for row in rows}) > 1 for rows, _ in chosen)
+            yield Finding(
+                kind=kind,
+                level=level,
+                count=len(chosen),
+                text=f"{len(chosen):,} {_plural('pair', 'pairs', len(chosen))} of images look almost the same"
+                + (f"; {differ:,} carry different labels" if differ else ""),
+                advice="look at each pair: candidates, no proof. Give copies one subject, or remove one",
+                examples=tuple(
+                    Example(cases=_names(data, rows), note=f"{_where(data, rows)}; {note}") for rows, note in chosen
+                ),
+            )
+
+
+def _subjects(data: PreparedSet) -> Iterator[Finding]:
+    if shared := data.meta["audit"]["shared_subjects"]:
+        cases: dict[str, list[int]] = {}
+        for row, case in enumerate(data.cases):
+            cases.setdefault(case.subject, []).append(row)
+        examples = [(item["subject"], cases.get(item["subject"], [])) for item in shared]
+        images = sum(len(rows) for _, rows in examples)
+        yield Finding(
+            kind="subjects in several splits",
+            level=_leak_level(data),
+            count=len(shared),
+            text=f"{len(shared):,} {_plural('subject has', 'subjects have', len(shared))} images in more than one"
+            f" split, {images:,} images in all: a model may know the person, not the finding",
+            advice="split with by: subject; gap: {leakage: true} measures what it is worth",
+            examples=tuple(
+                Example(cases=_names(data, rows), note=f"subject {name}: {_where(data, rows)}")
+                for name, rows in sorted(examples, key=lambda pair: -len(pair[1]))
+            ),
+        )
+
+
+def _balance(data: PreparedSet) -> Iterator[Finding]:
+    shares = {split: float(data.labels[data.rows(split)].mean()) for split in SPLITS}
+    positive = data.classes[1]
+    if max(shares.values()) - min(shares.values()) >= UNEQUAL:
+        listed = ", ".join(f"{100 * share:.1f} % of {split}" for split, share in shares.items())
+        yield Finding(
+            kind="class balance",
+            level="note",
+            count=1,
+            text=f"{positive} is {listed}",
+            advice="accuracies of splits with another balance are not the same thing; the gap's part “prevalence” says"
+            " how much of the difference that is",
+        )
+
+
+def _different(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
+    differences = differences_of(data, measured.features_NF)
+    for kind, chosen, advice in (
+        (
+            "differences between splits",
+            [d for d in differences if d.between != "classes"],
+            "the test images were taken or stored in another way; expect another operating threshold",
+        ),
+        (
+            "differences between classes",
+            [d for d in differences if d.between == "classes"],
+            "a model can tell the classes by this alone; where the finding does not explain it, it is a shortcut",
+        ),
+    ):
+        if chosen:
+            yield Finding(
+                kind=kind,
+                level="warning" if kind == "differences between splits" else "note",
+                count=len(chosen),
+                text="; ".join(_difference_text(difference) for difference in chosen[:3])
+                + (f"; and {len(chosen) - 3} more" if len(chosen) > 3 else ""),
+                advice=advice,
+                examples=tuple(Example(cases=(), note=_difference_text(difference)) for difference in chosen),
+            )
+
+
+def _difference_text(difference: Difference) -> str:
+    where = f" ({difference.between.removeprefix('splits, ')})" if difference.between != "classes" else ""
+    first, second = difference.medians
+    return (
+        f"{difference.feature}{where}: median {first:.4g} in {difference.groups[0]}, {second:.4g} in"
+        f" {difference.groups[1]}, AUROC {difference.auroc:.2f}"
+    )
+
+
+def _labels(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
+    rows = label_issues(measured.chance_N, data.labels)
+    if not len(rows):
+        return
+    rates = issue_rates(data, measured)
+    excess = excess_of_issues(rates, data.classes)
+    per_split = Counter(data.cases[row].split for row in rows)
+    where = ", ".join(f"{per_split[split]:,} in {split}" for split in SPLITS if per_split[split])
+    yield Finding(
+        kind="label issues",
+        level="warning" if excess else "note",
+        count=len(rows),
+        text=f"a quick model confidently disagrees with {len(rows):,} {_plural('label', 'labels', len(rows))} ({where})"
+        + "".join(f"; {sentence}" for sentence in excess),
+        advice="have a reader look at the first of them: wrong labels, or hard cases",
+        examples=tuple(
+            Example(
+                cases=(data.cases[row].case,),
+                note=f"{_where(data, [row])}; the quick model's chance of {data.classes[1]}"
+                f" is {100 * measured.chance_N[row]:.0f} %",
+            )
+            for row in rows.tolist()
+        ),
+    )
+
+
+def _leak_level(data: PreparedSet) -> str:
+    return "warning" if data.meta["settings"].get("allow_leakage") else "error"
+
+
+def _examples(data: PreparedSet, groups: Sequence[Sequence[int]]) -> tuple[Example, ...]:
+    return tuple(Example(cases=_names(data, rows), note=_where(data, rows)) for rows in groups)
+
+
+def _names(data: PreparedSet, rows: Sequence[int]) -> tuple[str, ...]:
+    return tuple(data.cases[row].case for row in rows)
+
+
+def _where(data: PreparedSet, rows: Sequence[int]) -> str:
+    found: Counter[Any] = Counter((data.cases[row].split, data.cases[row].class_name) for row in rows)
+    return " and ".join(
+        f"{split}, {name}" + (f" ({n})" if n > 1 else "")
+        for (split, name), n in sorted(found.items(), key=lambda pair: SPLITS.index(pair[0][0]))
+    )
+
+
+def _groups(groups: Sequence[object]) -> str:
+    return f"{len(groups):,} {_plural('group', 'groups', len(groups))}"
+
+
+def _plural(one: str, many: str, n: int) -> str:
+    return one if n == 1 else many

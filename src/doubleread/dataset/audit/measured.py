@@ -1,0 +1,74 @@
+"""What the audit measures of a prepared set, kept beside it: it depends on the set alone."""
+
+# N cases, F features, K pairs
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+
+from doubleread.dataset.audit.labels import out_of_fold
+from doubleread.dataset.audit.near import near_duplicates
+from doubleread.dataset.audit.pixels import FEATURES, measure_pixels
+from doubleread.dataset.prepared import AUDIT, PreparedSet
+from doubleread.dataset.reading import Progress, no_progress
+from doubleread.errors import UserError
+from doubleread.files import read_bytes, write_bytes
+
+REVISION = 1
+"""Raised when the same set would be measured otherwise than before."""
+MAX_BYTES = 2**30
+_ARRAYS = ("revision", "features", "near", "chance")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """Features (N, F) in the order of `FEATURES`; near duplicates (K, 5), see `near_duplicates`; and a quick model's
+    out-of-fold chance of the positive class (N,), NaN where none could be formed.
+    """
+
+    features_NF: np.ndarray
+    near_K5: np.ndarray
+    chance_N: np.ndarray
+
+
+def measured_of(data: PreparedSet, progress: Progress = no_progress, *, keep: bool = False) -> Measured:
+    """Return what the audit measures of a set: what was kept in its folder, else measured now, and kept if so asked."""
+    found = _kept(data)
+    if found is None:
+        found = _measure(data, progress)
+        if keep:
+            content = io.BytesIO()
+            arrays = (np.array(REVISION), found.features_NF, found.near_K5, found.chance_N)
+            np.savez(content, **dict(zip(_ARRAYS, arrays, strict=True)))
+            write_bytes(data.folder / AUDIT, content.getvalue())
+    return found
+
+
+def _measure(data: PreparedSet, progress: Progress) -> Measured:
+    features_NF, thumbnails = measure_pixels(data, progress)
+    n = len(data.cases)
+    progress("comparing images", 0, n)
+    near_K5 = near_duplicates(thumbnails)
+    progress("asking a quick model", 0, n)
+    return Measured(
+        features_NF=features_NF, near_K5=near_K5, chance_N=out_of_fold(thumbnails, data.labels, data.groups)
+    )
+
+
+def _kept(data: PreparedSet) -> Measured | None:
+    """Return what is kept of an earlier time; None where there is nothing, or nothing of use."""
+    if not (data.folder / AUDIT).is_file():
+        return None
+    try:
+        with np.load(io.BytesIO(read_bytes(data.folder / AUDIT, MAX_BYTES)), allow_pickle=False) as arrays:
+            revision, features, near, chance = (arrays[name] for name in _ARRAYS)
+    except (OSError, ValueError, KeyError, UserError, EOFError, zipfile.BadZipFile):
+        return None
+    shapes = features.shape == (len(data.cases), len(FEATURES)) and chance.shape == (len(data.cases),)
+    if revision != REVISION or not shapes:
+        return None
+    return Measured(features_NF=features, near_K5=near, chance_N=chance)

@@ -1,0 +1,158 @@
+"""Are two sets of cases from one distribution? A domain classifier, tests of outputs, the label-shift check."""
+
+# N cases, F features, U units (one subject's cases in one set), B permutations
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import ks_2samp, rankdata
+from sklearn.linear_model import Ridge
+
+from doubleread.stats.calibration import estimated_prevalence
+from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws
+from doubleread.stats.thresholds import weighted_rates
+
+PERMUTATIONS = 999
+FOLDS = 5
+RIDGE = 10.0
+"""Strength of the penalty on standardised features: few cases must not be told apart by chance alone."""
+SPREAD = 4.0
+"""Standard deviations beyond which a feature says no more: one odd image must not decide."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Domain:
+    """How well two sets of cases of one class can be told apart: AUROC of a classifier, 0.5 not at all, with its p.
+
+    `feature` is the one that tells most by itself and `feature_auroc` how well; above 0.5 where it is higher in the
+    second set.
+    """
+
+    cases: tuple[int, int]
+    auroc: float
+    p: float
+    feature: str
+    feature_auroc: float
+
+
+def domain_classifier(
+    features_NF: np.ndarray,
+    second_N: np.ndarray,
+    subjects_N: np.ndarray,
+    names: tuple[str, ...],
+    rng: np.random.Generator,
+    permutations: int = PERMUTATIONS,
+) -> Domain:
+    """Return how well cases with `second_N` can be told from those without, by features (N, F).
+
+    Ridge regression on the features and their squares, subjects kept whole in cross-validation; p from permutations of
+    the subjects' set, refitted each time. NaN with fewer than two subjects in either.
+    """
+    cases = (int((~second_N).sum()), int(second_N.sum()))
+    names_P, subject_N = np.unique(subjects_N, return_inverse=True)
+    _, unit_N = np.unique(subject_N * 2 + second_N, return_inverse=True)
+    of_unit_U = np.zeros(unit_N.max() + 1 if len(unit_N) else 0, dtype=bool)
+    of_unit_U[unit_N] = second_N
+    folds = min(FOLDS, len(names_P))
+    if min(int(of_unit_U.sum()), int((~of_unit_U).sum())) < 2 or folds < 2:
+        return Domain(cases=cases, auroc=math.nan, p=math.nan, feature="", feature_auroc=math.nan)
+    alone_F = np.array([_auroc(column[None], second_N[None])[0] for column in features_NF.T])
+    most = int(np.abs(alone_F - 0.5).argmax())
+    targets_BN = np.stack([of_unit_U, *(rng.permutation(of_unit_U) for _ in range(permutations))])[:, unit_N]
+    design_NF = _design(features_NF)
+    scores_BN = np.zeros(targets_BN.shape)
+    # drawn without a look at the sets: folds that balance the true ones, but not the permuted, would look like skill
+    fold_N = (rng.permutation(len(names_P)) % folds)[subject_N]
+    for fold in range(folds):
+        train, rest = fold_N != fold, fold_N == fold
+        model = Ridge(alpha=RIDGE).fit(design_NF[train], targets_BN[:, train].T.astype(np.float64))
+        scores_BN[:, rest] = model.predict(design_NF[rest]).T
+    aurocs_B = _auroc(scores_BN, targets_BN)
+    p = float((1 + (aurocs_B[1:] >= aurocs_B[0] - 1e-12).sum()) / (1 + permutations))
+    return Domain(cases=cases, auroc=float(aurocs_B[0]), p=p, feature=names[most], feature_auroc=float(alone_F[most]))
+
+
+def _design(features_NF: np.ndarray) -> np.ndarray:
+    """Return standardised features, their squares too; one that is the same for all stays 0."""
+    spread_F = features_NF.std(axis=0)
+    centred_NF = features_NF - features_NF.mean(axis=0)
+    scaled_NF = np.divide(centred_NF, spread_F, out=np.zeros_like(centred_NF), where=spread_F > 0)
+    scaled_NF = scaled_NF.clip(-SPREAD, SPREAD)
+    return np.column_stack([scaled_NF, scaled_NF**2])
+
+
+def _auroc(scores_BN: np.ndarray, positive_BN: np.ndarray) -> np.ndarray:
+    """Return the AUROC of each row, (B,)."""
+    ranks_BN = rankdata(scores_BN, axis=1)
+    m_B = positive_BN.sum(axis=1)
+    n_B = positive_BN.shape[1] - m_B
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return ((ranks_BN * positive_BN).sum(axis=1) - m_B * (m_B + 1) / 2) / (m_B * n_B)
+
+
+def outputs_differ(
+    first_N: np.ndarray, first_subjects_N: np.ndarray, second_M: np.ndarray, second_subjects_M: np.ndarray
+) -> float:
+    """Return the two-sided p of Kolmogorov and Smirnov's test that two sets of outputs have one distribution.
+
+    A subject counts once, with its mean. NaN where a set is empty.
+    """
+    if not len(first_N) or not len(second_M):
+        return math.nan
+    result: Any = ks_2samp(_by_subject(first_N, first_subjects_N), _by_subject(second_M, second_subjects_M))
+    return float(result.pvalue)
+
+
+def _by_subject(values_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    _, subject_N = np.unique(subjects_N, return_inverse=True)
+    return np.bincount(subject_N, weights=values_N) / np.bincount(subject_N)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelShift:
+    """The prevalence that the calls on the test set point to, if only the prevalence had changed since validation.
+
+    `lo` and `hi` bound its 95 % interval. `applies` tells whether the true prevalence lies within, and so whether a
+    correction for label shift may be used; None where nothing is known.
+    """
+
+    prevalence: float
+    estimated: float
+    lo: float
+    hi: float
+
+    @property
+    def applies(self) -> bool | None:
+        """Whether a correction for label shift may be used."""
+        return None if math.isnan(self.lo) else self.lo <= self.prevalence <= self.hi
+
+
+def label_shift(runs: Sequence[BothSplits], rng: np.random.Generator, draws: int = 200) -> LabelShift:
+    """Return the label-shift check of an arm's runs: rates of validation, calls on test, averaged over the seeds.
+
+    The interval is a percentile one; every draw redraws seeds and subjects.
+    """
+    weigh, runs = Redraws(runs, rng, draws), runs[:REDRAWN]
+    prevalence = float(runs[0].test.labels_N.mean())
+    rates_BR3 = np.stack([np.stack(_rates(run, prevalence, weigh), axis=1) for run in runs], axis=1)
+    seeds_BR = rng.multinomial(len(runs), np.full(len(runs), 1 / len(runs)), size=1 + draws) / len(runs)
+    seeds_BR[0] = 1 / len(runs)
+    means_B3 = np.einsum("br,brk->bk", seeds_BR, rates_BR3)
+    found_B = np.array([estimated_prevalence(*row) for row in means_B3.tolist()])
+    redrawn = found_B[1:][~np.isnan(found_B[1:])]
+    lo, hi = np.quantile(redrawn, [0.025, 0.975]) if len(redrawn) and len(runs) > 1 else (math.nan, math.nan)
+    return LabelShift(prevalence=prevalence, estimated=float(found_B[0]), lo=float(lo), hi=float(hi))
+
+
+def _rates(run: BothSplits, prevalence: float, weigh: Redraws) -> list[np.ndarray]:
+    """Return sensitivity and specificity on validation and the share of test cases called positive, (B,) each."""
+    val, test = (
+        weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.of(scored)[0])
+        for scored in (run.val, run.test)
+    )
+    return [*val, prevalence * test[0] + (1 - prevalence) * (1 - test[1])]
