@@ -24,10 +24,14 @@ from doubleread.report import (
     claims_table,
     curves_figure,
     curves_table,
+    findings_table,
     forest_figure,
+    gap_frame,
     logits_table,
     runs_table,
     save_figures,
+    thresholds_frame,
+    waterfall_figure,
     write_page,
     write_tables,
 )
@@ -99,6 +103,28 @@ class Results:
     def logits(self) -> pd.DataFrame:
         """Return a row for each arm, seed and validation or test case."""
         return logits_table(self.result)
+
+    def gap(self) -> pd.DataFrame:
+        """Return a row for each arm and one for their mean: validation, test, the parts of the gap, the verdict."""
+        return gap_frame(self.result.gaps)
+
+    def thresholds(self) -> pd.DataFrame:
+        """Return a row for each arm and rule of choosing a threshold: what it gives on validation and on test."""
+        return thresholds_frame(self.result.gaps)
+
+    def findings(self) -> pd.DataFrame:
+        """Return a row for each case that the audit of the data names: kind, level, case, note."""
+        return findings_table(self.result)
+
+    def plot_gap(self) -> Figure:
+        """Return a waterfall for each arm, from validation accuracy to test accuracy.
+
+        Raises:
+            UserError: no run has finished.
+        """
+        if not self.result.gaps.arms:
+            raise UserError(self.study.name, "no run has finished", "", "train it first")
+        return waterfall_figure(self.result.gaps)
 
     def plot_curves(self, experiment: str) -> Figure:
         """Return accuracy and loss by epoch of an experiment's arms.

@@ -135,6 +135,7 @@ def test_spread():
 def test_figures_are_written_in_three_formats_and_are_stable(result, tmp_path):
     names = sorted(path.name for path in report.save_figures(result, tmp_path / "a"))
     wanted = ["arms-accuracy", "curves-batch", "curves-divergence", "curves-loss", "curves-rate"]
+    wanted += ["gap", "reliability", "roc-batch", "roc-loss", "roc-rate"]
     assert names == sorted(f"{name}.{kind}" for name in wanted for kind in ("png", "svg", "pdf"))
     report.save_figures(result, tmp_path / "b")
     for name in names:

@@ -18,6 +18,7 @@ from doubleread.analysis.results import (
     stored_evidence,
 )
 from doubleread.analysis.settings import Setting, settings_of
+from doubleread.analysis.worst import Confusion, WorstCase, confusion, worst_cases
 
 __all__ = [
     "ArmGap",
@@ -25,6 +26,7 @@ __all__ = [
     "Audited",
     "CaseSet",
     "ClaimResult",
+    "Confusion",
     "Evidence",
     "Gaps",
     "OneRunEach",
@@ -38,10 +40,12 @@ __all__ = [
     "Spread",
     "StudyResult",
     "Unpaired",
+    "WorstCase",
     "analyse",
     "audited",
     "best_runs",
     "case_covariance",
+    "confusion",
     "gaps_of",
     "judge_claims",
     "planned",
@@ -50,4 +54,5 @@ __all__ = [
     "spread_of",
     "stored_evidence",
     "with_bootstrap",
+    "worst_cases",
 ]

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from doubleread.analysis import StudyResult
+from doubleread.cli.gap import print_gaps
 from doubleread.cli.verdicts import print_claims, print_registration
 from doubleread.report import words
 from doubleread.report.tables import reported_of
@@ -16,11 +17,12 @@ WIDE = 128
 
 
 def print_result(console: Console, result: StudyResult) -> None:
-    """Print a study's verdicts, then its arms."""
+    """Print a study's verdicts, its arms, and why validation and test differ."""
     print_registration(console, result.registration)
     if result.claims:
         print_claims(console, result.claims, result.settings)
     print_arms(console, result)
+    print_gaps(console, result)
 
 
 def print_arms(console: Console, result: StudyResult) -> None:

@@ -14,13 +14,15 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
-from doubleread.analysis import Evidence, Planned, planned, stored_evidence
+from doubleread.analysis import Audited, Evidence, Planned, audited, planned, stored_evidence
 from doubleread.api import find_study
+from doubleread.cli.gap import print_audit
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import PreparedSet
 from doubleread.errors import UserError
 from doubleread.nouns import State
+from doubleread.report import audit_json
 from doubleread.report.sentences import amount
 from doubleread.report.words import recipe_text
 from doubleread.runner import Prepared, Progress, in_words, prepare_study, workers_for
@@ -45,12 +47,14 @@ def check_command(
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
         prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device)
+        audits = [audited(prepared.sets[key]) for key in prepared.own]
         plan = _plan(study, prepared, _stored(store, prepared), workers_for(prepared.plan, prepared.sets, workers)[0])
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
-        print_json({**plan, "claims": [_claim(claim) for claim in claims]})
+        findings = [audit_json(audit) for audit in audits]
+        print_json({**plan, "claims": [_claim(claim) for claim in claims], "audit": findings})
     else:
-        _print(study, prepared, plan)
+        _print(study, prepared, plan, audits)
         if claims:
             _print_claims(study, claims)
 
@@ -186,12 +190,14 @@ def _bytes(data: PreparedSet) -> int:
     return int(data.images.nbytes)
 
 
-def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
+def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Sequence[Audited]) -> None:
     console = out()
     console.print(f"{study.name}: {study.question}\n", markup=False)
-    for data in prepared.sets.values():
+    for audit in audits:
+        data = audit.data
         console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", markup=False)
         console.print(_counts(data))
+        print_audit(console, audit)
     console.print()
     for experiment in study.experiments:
         console.print(f"{experiment.title}", markup=False, style="bold")
@@ -206,6 +212,9 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any]) -> None:
         f"about {in_words(plan['seconds'])} with {plan['workers']} at once,"
         f" {plan['bytes'] / 2**20:,.0f} MiB on the disk"
     )
+    console.print(f"thresholds beside 0.5: {', '.join(rule.label for rule in study.thresholds)}", markup=False)
+    if study.measures_leakage:
+        console.print("leakage: every arm that splits by case is trained on a split by groups too", markup=False)
     how = "; ".join(", ".join(compute.values()) for compute in plan["computed"])
     console.print(f"computed by: {how}", markup=False)
 

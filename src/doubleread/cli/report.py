@@ -9,7 +9,16 @@ from doubleread.cli.arms import print_result
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
 from doubleread.files import check_folder, check_target
-from doubleread.report import arms_json, claims_json, save_figures, words, write_page, write_tables
+from doubleread.report import (
+    arms_json,
+    audit_json,
+    claims_json,
+    gap_json,
+    save_figures,
+    words,
+    write_page,
+    write_tables,
+)
 
 
 def report_command(
@@ -38,7 +47,15 @@ def report_command(
         written += write_tables(result, tables)
     if as_json:
         claims = claims_json(result.claims, result.settings)
-        print_json({"study": result.study.name, "arms": arms_json(result), "claims": claims})
+        print_json(
+            {
+                "study": result.study.name,
+                "arms": arms_json(result),
+                "claims": claims,
+                "gap": gap_json(result.gaps),
+                "audit": [audit_json(audit) for audit in result.audits],
+            }
+        )
         return
     print_result(out(), result)
     out().print(words.INTENDED_USE)

@@ -1,14 +1,18 @@
 """Tables, figures and the one-file report, from finished numbers."""
 
 from doubleread.report.claims import claims_frame, claims_json
-from doubleread.report.figures import arms_figure, curves_figure, save_figures
+from doubleread.report.figure_files import save_figures
+from doubleread.report.figures import arms_figure, curves_figure
 from doubleread.report.forest import forest_figure
+from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
+from doubleread.report.gaps import audit_json, gap_frame, gap_json, gap_sentence, thresholds_frame
 from doubleread.report.page import page, write_page
 from doubleread.report.tables import (
     arms_json,
     arms_table,
     claims_table,
     curves_table,
+    findings_table,
     logits_table,
     runs_table,
     write_tables,
@@ -18,16 +22,25 @@ __all__ = [
     "arms_figure",
     "arms_json",
     "arms_table",
+    "audit_json",
     "claims_frame",
     "claims_json",
     "claims_table",
     "curves_figure",
     "curves_table",
+    "findings_table",
     "forest_figure",
+    "gap_frame",
+    "gap_json",
+    "gap_sentence",
     "logits_table",
     "page",
+    "reliability_figure",
+    "roc_figure",
     "runs_table",
     "save_figures",
+    "thresholds_frame",
+    "waterfall_figure",
     "write_page",
     "write_tables",
 ]

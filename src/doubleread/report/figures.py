@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from doubleread.analysis import ArmResult, StudyResult
-from doubleread.files import write_bytes
 from doubleread.report import words
-from doubleread.report.forest import forest_figure
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
 
 TRAINING, VALIDATION = "#1f77b4", "#e8710a"
 INK, FAINT = "#222222", "#bbbbbb"
-FORMATS = ("png", "svg", "pdf")
 # a user's label may hold a dollar sign, which is no formula
 PLAIN: Any = {"text.parse_math": False}
 MOST_LINES = 100
@@ -88,21 +84,6 @@ def _arms(result: StudyResult, metric: str) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(handles=_arm_legend(), loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     return figure
-
-
-def save_figures(result: StudyResult, folder: Path) -> list[Path]:
-    """Write the figures of a study as PNG, SVG and PDF; return the files."""
-    figures = {f"curves-{e.name}": curves_figure(result, e) for e in result.study.experiments}
-    figures["arms-accuracy"] = arms_figure(result)
-    if result.claims:
-        figures["claims"] = forest_figure(result.claims)
-    written = []
-    for name, figure in figures.items():
-        for kind in FORMATS:
-            path = folder / f"{name}.{kind}"
-            write_bytes(path, rendered(figure, kind))
-            written.append(path)
-    return written
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

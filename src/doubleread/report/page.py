@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from PIL import Image
 
-from doubleread.analysis import ArmResult, ClaimResult, StudyResult
-from doubleread.dataset import PreparedSet
+from doubleread.analysis import ArmResult, ClaimResult, StudyResult, confusion
 from doubleread.files import write_text
 from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
-from doubleread.nouns import SPLITS
 from doubleread.report import words
 from doubleread.report.claims import (
     bootstrap_text,
@@ -27,15 +22,14 @@ from doubleread.report.claims import (
     settings_text,
     verdict_counts,
 )
+from doubleread.report.data_section import data_section
 from doubleread.report.figures import arms_figure, curves_figure, rendered
 from doubleread.report.forest import forest_figure
+from doubleread.report.gap_figures import roc_figure
+from doubleread.report.gap_section import gap_section
 from doubleread.report.sentences import amount, notes, sentence
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
-
-SAMPLES = 4
-SAMPLE_PIXELS = 128
-SHOWN = 20
 
 
 def write_page(results: Sequence[StudyResult], path: Path) -> None:
@@ -58,7 +52,7 @@ def page(results: Sequence[StudyResult]) -> str:
         intended_use=words.INTENDED_USE,
         synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
         studies=[_study(result) for result in results],
-        data=[_data(data) for data in sets.values()],
+        data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
         environments=_environments(results),
         definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
         labels=words.LABELS,
@@ -71,10 +65,13 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "name": study.name,
         "question": study.question,
         "source_note": study.source_note,
+        "negative": result.data[0].classes[0],
+        "positive": result.data[0].classes[1],
         "counts": result.counts(),
         "seeds": ", ".join(str(seed) for seed in study.seeds),
         "claims": _claims(result),
         "overview": _figure(arms_figure(result)),
+        "gap": gap_section(result),
         "experiments": [_experiment(result, experiment) for experiment in study.experiments],
         "assumptions": [
             {
@@ -154,8 +151,20 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             },
         ],
         "curves": _figure(curves_figure(result, experiment)),
+        "roc": _figure(roc_figure(result, experiment)) if any(arm.done for arm in arms) else None,
+        "confusion": [_confusion(arm) for arm in arms if arm.done],
         "recipes": [{"arm": arm.arm.label, "recipe": words.recipe_text(arm.arm)} for arm in arms],
     }
+
+
+def _confusion(arm: ArmResult) -> dict[str, Any]:
+    splits = [("validation", confusion(arm.scores, validation=True)), ("test", confusion(arm.scores, validation=False))]
+    cells = [
+        {"split": split, **{name: words.count_text(*count) for name, count in found.counts.items()}}
+        for split, found in splits
+        if found is not None
+    ]
+    return {"arm": arm.arm.label, "splits": cells}
 
 
 def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -180,61 +189,6 @@ def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | N
         "reported": words.reported_text(metric, reported) if reported else None,
         "predicted": words.predicted_text(metric, spread, reported) if spread and reported else None,
     }
-
-
-def _data(data: PreparedSet) -> dict[str, Any]:
-    meta = data.meta
-    sizes = sorted({(case.width, case.height) for case in data.cases})
-    return {
-        "source": Path(meta["source"]).name or meta["source"],
-        "kind": meta["kind"],
-        "hash": data.data_hash,
-        "cases": len(data.cases),
-        "listed": meta["listed"],
-        "image_size": meta["image_size"],
-        "sizes": f"{sizes[0][0]} × {sizes[0][1]}" + (f" to {sizes[-1][0]} × {sizes[-1][1]}" if len(sizes) > 1 else ""),
-        "negative": data.classes[0],
-        "positive": data.classes[1],
-        "rule": meta["subject_rule"],
-        "rejected": meta["subject_rules_rejected"],
-        "settings": {
-            k: words.plain(v)
-            for k, v in meta["settings"].items()
-            if k != "image_size" and not (k == "source" and isinstance(v, str))
-        },
-        "counts": data.counts(),
-        "per_seed": meta["split_per_seed"] is not None,
-        "unreadable": meta["unreadable"][:SHOWN],
-        "unreadable_count": len(meta["unreadable"]),
-        "duplicates": meta["audit"]["duplicates"][:SHOWN],
-        "duplicates_count": len(meta["audit"]["duplicates"]),
-        "duplicates_across": meta["audit"]["duplicates_across"],
-        "shared": meta["audit"]["shared_subjects"][:SHOWN],
-        "shared_count": len(meta["audit"]["shared_subjects"]),
-        "samples": _samples(data),
-    }
-
-
-def _samples(data: PreparedSet) -> list[dict[str, Any]]:
-    """Return a few images of each split and class, evenly spaced over its cases."""
-    groups = []
-    for split in SPLITS:
-        rows = data.rows(split)
-        for label, name in enumerate(data.classes):
-            mine = rows[data.labels[rows] == label]
-            chosen = mine[np.linspace(0, len(mine) - 1, min(SAMPLES, len(mine))).round().astype(int)]
-            images = [{"case": data.cases[row].case, "png": _png(data.images[row])} for row in chosen]
-            groups.append({"split": split, "class": name, "images": images})
-    return groups
-
-
-def _png(pixels: np.ndarray) -> str:
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    if image.width > SAMPLE_PIXELS:
-        image = image.resize((SAMPLE_PIXELS, SAMPLE_PIXELS), Image.Resampling.BILINEAR)
-    content = io.BytesIO()
-    image.save(content, format="PNG", optimize=True)
-    return base64.b64encode(content.getvalue()).decode()
 
 
 def _figure(figure: Any) -> str:

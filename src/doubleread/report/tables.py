@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from doubleread.analysis import ArmResult, StudyResult
+from doubleread.analysis import ArmResult, StudyResult, confusion
 from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
 from doubleread.report.claims import claims_frame
+from doubleread.report.gaps import gap_frame, thresholds_frame
 from doubleread.store import EPOCH_FIELDS
 
 INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
@@ -173,6 +174,49 @@ def contradictions_table(result: StudyResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["about", "says", "shown"])
 
 
+def gap_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm and one for their mean; see `report.gaps.gap_frame`."""
+    return gap_frame(result.gaps)
+
+
+def thresholds_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm and rule of choosing a threshold; see `report.gaps.thresholds_frame`."""
+    return thresholds_frame(result.gaps)
+
+
+def findings_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each case of each example of each finding of the audit."""
+    rows = [
+        {
+            "data": audit.data.data_hash,
+            "kind": finding.kind,
+            "level": finding.level,
+            "example": number,
+            "case": case,
+            "note": example.note,
+        }
+        for audit in result.audits
+        for finding in audit.findings
+        for number, example in enumerate(finding.examples, start=1)
+        for case in example.cases or ("",)
+    ]
+    return pd.DataFrame(rows, columns=["data", "kind", "level", "example", "case", "note"])
+
+
+def confusion_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm, seed and split: the counts of calls at 0.5 against labels."""
+    rows = []
+    for arm in result.arms:
+        for run in arm.scores:
+            for split in ("val", "test"):
+                found = confusion([run], validation=split == "val")
+                if found is not None:
+                    counts = {name: int(mean) for name, (mean, _, _) in found.counts.items()}
+                    rows.append({"arm": run.arm, "seed": run.seed, "split": split, **counts})
+    names = ["true_negative", "false_positive", "false_negative", "true_positive"]
+    return pd.DataFrame(rows, columns=["arm", "seed", "split", *names])
+
+
 TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
     "arms": arms_table,
     "claims": claims_table,
@@ -180,6 +224,10 @@ TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
     "curves": curves_table,
     "logits": logits_table,
     "data": data_table,
+    "gap": gap_table,
+    "thresholds": thresholds_table,
+    "confusion": confusion_table,
+    "findings": findings_table,
     "assumptions": assumptions_table,
     "contradictions": contradictions_table,
 }

@@ -161,6 +161,11 @@ def reported_text(metric: str, reported: Reported) -> str:
     return re.sub(NUMBER, lambda match: f"{100 * float(match[0]):.2f}", reported.text) + f" {unit(metric)}"
 
 
+def count_text(mean: float, lowest: int, highest: int) -> str:
+    """Return a count over the seeds: its mean, and from lowest to highest where they differ."""
+    return f"{mean:.0f}" if lowest == highest else f"{mean:.1f} ({lowest} to {highest})"
+
+
 def recipe_text(arm: Arm) -> str:
     """Return every setting of an arm, defaults too: what the study file leaves out is not hidden."""
     parts = []

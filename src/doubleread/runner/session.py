@@ -27,9 +27,13 @@ from doubleread.training import compute_of, resolve_device
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A study with its data at hand: the prepared sets by data hash, and the plan of its runs."""
+    """A study with its data at hand: the prepared sets by data hash, and the plan of its runs.
+
+    `own` are the hashes of the sets of the study's own arms, not of what stands beside them.
+    """
 
     sets: dict[str, PreparedSet]
+    own: tuple[str, ...]
     plan: Plan
 
 
@@ -49,7 +53,7 @@ def prepare_study(
         variants = (*variants, leakage_variant(study))
     where = resolve_device(device)
     said: set[str] = set()
-    own = {data_key(arm.data) for arm in study.arms}
+    own = dict.fromkeys(data_key(arm.data) for arm in study.arms)
     sets: dict[str, PreparedSet] = {}
     hash_of: dict[str, str] = {}
     arms = [*study.arms, *(arm for variant in variants for arm in variant.arms.values())]
@@ -66,7 +70,8 @@ def prepare_study(
             measured_of(prepared, show.reading, keep=True)
         sets[prepared.data_hash] = prepared
         hash_of[key] = prepared.data_hash
-    return Prepared(sets=sets, plan=plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants))
+    plan = plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants)
+    return Prepared(sets=sets, own=tuple(dict.fromkeys(hash_of[key] for key in own)), plan=plan)
 
 
 def _check_every_seed(data: PreparedSet, study: Study) -> None:

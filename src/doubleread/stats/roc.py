@@ -23,13 +23,14 @@ class Curves:
 def curves_of(labels_N: np.ndarray, logits_RN: np.ndarray) -> Curves:
     """Return the curves of R runs on cases with labels (N,) of 0 and 1, both classes present.
 
-    A ROC curve is read as steps, the highest sensitivity at a false-positive rate no larger; precision at the largest
-    threshold that reaches a sensitivity, so that no curve looks better than its points.
+    A ROC curve goes straight between its points, so that ties count one half, as in the AUROC; precision is that at the
+    largest threshold that reaches a sensitivity, because between two points it is no straight line.
     """
     roc, pr = [], []
     for logits_N in logits_RN:
         false_positive, sensitivity, _ = roc_curve(labels_N, logits_N, drop_intermediate=False)
-        roc.append(sensitivity[np.searchsorted(false_positive, GRID + 1e-12, side="right") - 1])
+        rates, last = np.unique(false_positive[::-1], return_index=True)
+        roc.append(np.interp(GRID, rates, sensitivity[::-1][last]))
         precision, recall, _ = precision_recall_curve(labels_N, logits_N)
         # from the highest threshold down, without the point (0, 1) that stands for none
         precision, recall = precision[-2::-1], recall[-2::-1]
