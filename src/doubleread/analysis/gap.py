@@ -52,7 +52,7 @@ FEWEST_DRAWS = 200
 class SplitFigures:
     """One split of an arm: its prevalence; AUROC, Brier score, share of positive calls; calibration.
 
-    The slope is that of the runs that have not collapsed: logits that hardly differ have none.
+    The slope is that of the runs that have one: logits that hardly differ, as those of a collapsed run, do not.
     """
 
     prevalence: float
@@ -178,15 +178,14 @@ def _arm_gap(
     draws: GapDraws,
     thresholds: Sequence[ThresholdSpec],
 ) -> ArmGap:
-    collapsed_R = np.array([run.collapsed for run in runs])
     rules = {HALF: 0.5} | {spec.label: rule_of(spec) for spec in thresholds}
     return ArmGap(
         arm=arm,
         seeds=tuple(run.seed for run in runs),
         collapsed=sum(run.collapsed for run in runs),
         gap=gap_of([draws]),
-        val=_figures([run.val for run in both], collapsed_R),
-        test=_figures([run.test for run in both], collapsed_R),
+        val=_figures([run.val for run in both]),
+        test=_figures([run.test for run in both]),
         label_shift=label_shift(both, stream("label-shift", 0)),
         outputs={label: _outputs(both, label) for label in (0, 1)},
         points={name: operating_point(both, rule, stream("operating", 0)) for name, rule in rules.items()},
@@ -210,15 +209,14 @@ def rule_of(spec: ThresholdSpec) -> Rule | float:
     return lambda _prevalence: wanted
 
 
-def _figures(scored: Sequence[Scored], collapsed_R: np.ndarray) -> SplitFigures:
+def _figures(scored: Sequence[Scored]) -> SplitFigures:
     prevalence, logits_RN = float(np.mean([one.labels_N.mean() for one in scored])), _stacked(scored)
     if logits_RN is not None:
         curve = reliability(scored[0].labels_N, logits_RN)
-        return SplitFigures(prevalence=prevalence, reliability=curve, **_with_cases(scored[0], logits_RN, collapsed_R))
+        return SplitFigures(prevalence=prevalence, reliability=curve, **_with_cases(scored[0], logits_RN))
     # cases drawn anew for each seed: their chance is in that of the seeds
     each = [_values(one.labels_N, one.logits_N[None], one.subjects_N)[0] for one in scored]
     values = {name: np.concatenate([of_seed[name] for of_seed in each]) for name in each[0]}
-    values["slope"][collapsed_R] = np.nan
     every = [np.concatenate(parts) for parts in zip(*((one.labels_N, one.logits_N) for one in scored), strict=True)]
     return SplitFigures(
         prevalence=prevalence,
@@ -238,10 +236,9 @@ def _stacked(scored: Sequence[Scored]) -> np.ndarray | None:
     return np.stack([one.logits_N for one in scored]) if same else None
 
 
-def _with_cases(cases: Scored, logits_RN: np.ndarray, collapsed_R: np.ndarray) -> dict[str, Estimate]:
+def _with_cases(cases: Scored, logits_RN: np.ndarray) -> dict[str, Estimate]:
     labels_N, subjects_N = cases.labels_N, cases.subjects_N
     values, covariances = _values(labels_N, logits_RN, subjects_N)
-    values["slope"][collapsed_R] = np.nan
     covariances |= {
         "auroc": CASE_COVARIANCES["auroc"](logits_RN, labels_N, subjects_N),
         "brier": CASE_COVARIANCES["brier"](logits_RN, labels_N, subjects_N),

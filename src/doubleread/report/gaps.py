@@ -256,7 +256,8 @@ def thresholds_frame(gaps: Gaps) -> pd.DataFrame:
         for entry in (_point_json(name, point) for name, point in gap.points.items()):
             row: dict[str, Any] = {"arm": gap.arm, "rule": entry["rule"], "threshold": entry["threshold"]}
             for split in ("val", "test"):
-                row |= {f"{split}_{rate}": estimate["value"] for rate, estimate in entry[split].items()}
+                name = "val_cross_fitted" if split == "val" else split
+                row |= {f"{name}_{rate}": estimate["value"] for rate, estimate in entry[split].items()}
             row |= {"gain": entry["gain"]["value"], "gain_lo": entry["gain"]["lo"], "gain_hi": entry["gain"]["hi"]}
             rows.append(row)
     return pd.DataFrame(rows)

@@ -21,6 +21,10 @@ MOST_LOG_TEMPERATURE = 5.0
 """Temperatures lie between e⁻⁵ and e⁵: beyond, all probabilities are 0 and 1, or all one half."""
 
 
+LEAST_SPREAD = 0.01
+"""Logits that differ by less have no slope: what they differ by is rounding, and the slope would be thousands."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
     """Calibration-in-the-large (`intercept`, ideal 0) and `slope` (ideal 1); Cox 1958, Van Calster et al. 2019."""
@@ -33,7 +37,7 @@ def calibration(labels_N: np.ndarray, logits_N: np.ndarray) -> Calibration:
     """Return intercept and slope of labels (N,) of 0 and 1 on logits (N,).
 
     The slope is the coefficient of the logit in a logistic regression, the intercept that of a regression with the
-    logit as offset. NaN where a class is missing or, for the slope, where the logits are all the same or separate the
+    logit as offset. NaN where a class is missing or, for the slope, where the logits hardly differ or separate the
     classes.
     """
     if len(np.unique(labels_N)) < 2:
@@ -86,7 +90,7 @@ def _influence(labels_N: np.ndarray, design_ND: np.ndarray, fitted_N: np.ndarray
 def _line(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
     """Return intercept and slope of a logistic regression on the logit; NaN where it has no maximum."""
     positive, negative = logits_N[labels_N == 1], logits_N[labels_N == 0]
-    if not len(positive) or not len(negative) or np.ptp(logits_N) == 0:
+    if not len(positive) or not len(negative) or np.ptp(logits_N) < LEAST_SPREAD:
         return math.nan, math.nan
     if positive.min() >= negative.max() or negative.min() >= positive.max():
         return math.nan, math.nan
@@ -109,14 +113,14 @@ def _fit(labels_N: np.ndarray, logits_N: np.ndarray | None, offset_N: np.ndarray
 def platt(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
     """Return (slope, intercept) that map logits to calibrated ones (Platt 1999): logit′ = slope · logit + intercept.
 
-    Identity where the classes are separated or a class is missing, which bounds no slope; where all logits are the
-    same, slope 1 and the intercept that gives the share of positive labels.
+    Identity where the classes are separated or a class is missing, which bounds no slope; where the logits hardly
+    differ, slope 1 and the intercept that gives the share of positive labels.
     """
     logits = logits_N.astype(np.float64)
     intercept, slope = _line(labels_N, logits)
     if not math.isnan(slope):
         return slope, intercept
-    if np.ptp(logits) == 0 and 0 < labels_N.mean() < 1:
+    if np.ptp(logits) < LEAST_SPREAD and 0 < labels_N.mean() < 1:
         return 1.0, _fit(labels_N, None, logits)[0]
     return 1.0, 0.0
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from doubleread.stats.contrast import Estimate, estimate
 from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws, Scored, between_seeds
-from doubleread.stats.thresholds import cross_fitted_rates, cuts_of, most_accurate, weighted_rates
+from doubleread.stats.thresholds import most_accurate, weighted_rates
 from doubleread.stats.verdict import FEWEST_SEEDS
 
 DRAWS = 1000
@@ -179,10 +179,8 @@ def _accuracy(rates: tuple[np.ndarray, np.ndarray], prevalence: float) -> np.nda
 
 
 def _at_half(scored: Scored, weigh: Redraws, redrawn: bool) -> tuple[np.ndarray, np.ndarray]:
-    return weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.of(scored, redrawn)[0])
+    return weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.weights(scored, redrawn))
 
 
 def _at_best(scored: Scored, prevalence: float, weigh: Redraws, redrawn: bool) -> np.ndarray:
-    weights_NB, fold_N = weigh.of(scored, redrawn)
-    cuts = cuts_of(scored.labels_N, scored.logits_N)
-    return _accuracy(cross_fitted_rates(cuts, most_accurate(prevalence), weights_NB, fold_N), prevalence)
+    return _accuracy(weigh.cross_fitted(scored, most_accurate(prevalence), redrawn), prevalence)

@@ -13,7 +13,7 @@ import numpy as np
 from doubleread.metrics import probabilities
 from doubleread.stats.contrast import Estimate, estimate
 from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws, between_seeds
-from doubleread.stats.thresholds import Objective, cross_fitted_rates, cuts_of, weighted_rates
+from doubleread.stats.thresholds import Objective, cuts_of, weighted_rates
 
 DRAWS = 200
 RATES = ("accuracy", "sensitivity", "specificity")
@@ -66,14 +66,14 @@ def operating_point(
 def _run(run: BothSplits, rule: Rule | float, weigh: Redraws, redrawn: bool) -> tuple[np.ndarray, float]:
     """Return (1 + draws, 7): three rates of validation, three of test, test accuracy at 0.5; and the threshold."""
     prevalence_v, prevalence_t = float(run.val.labels_N.mean()), float(run.test.labels_N.mean())
-    (val_NB, fold_N), (test_NB, _) = weigh.of(run.val, redrawn), weigh.of(run.test, redrawn)
+    val_NB, test_NB = weigh.weights(run.val, redrawn), weigh.weights(run.test, redrawn)
     test_logits = run.test.logits_N.astype(np.float64)[:, None]
     if not callable(rule):
         cut_B = np.full(val_NB.shape[1], math.log(rule / (1 - rule)))
         val = weighted_rates(run.val.logits_N[:, None] > cut_B, run.val.labels_N == 1, val_NB)
     else:
         objective, cuts = rule(prevalence_v), cuts_of(run.val.labels_N, run.val.logits_N)
-        val = cross_fitted_rates(cuts, objective, val_NB, fold_N)
+        val = weigh.cross_fitted(run.val, objective, redrawn)
         cut_B = cuts.thresholds[cuts.chosen(objective, val_NB)]
     test = weighted_rates(test_logits > cut_B, run.test.labels_N == 1, test_NB)
     half = weighted_rates(test_logits > 0, run.test.labels_N == 1, test_NB)

@@ -71,7 +71,8 @@ def domain_classifier(
     for fold in range(folds):
         train, rest = fold_N != fold, fold_N == fold
         model = Ridge(alpha=RIDGE).fit(design_NF[train], targets_BN[:, train].T.astype(np.float64))
-        scores_BN[:, rest] = model.predict(design_NF[rest]).T
+        # without the mean of the fold's own training part, which would speak for the set that is rarer there
+        scores_BN[:, rest] = model.coef_ @ design_NF[rest].T
     aurocs_B = _auroc(scores_BN, targets_BN)
     p = float((1 + (aurocs_B[1:] >= aurocs_B[0] - 1e-12).sum()) / (1 + permutations))
     return Domain(cases=cases, auroc=float(aurocs_B[0]), p=p, feature=names[most], feature_auroc=float(alone_F[most]))
@@ -152,7 +153,7 @@ def label_shift(runs: Sequence[BothSplits], rng: np.random.Generator, draws: int
 def _rates(run: BothSplits, prevalence: float, weigh: Redraws) -> list[np.ndarray]:
     """Return sensitivity and specificity on validation and the share of test cases called positive, (B,) each."""
     val, test = (
-        weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.of(scored)[0])
+        weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.weights(scored))
         for scored in (run.val, run.test)
     )
     return [*val, prevalence * test[0] + (1 - prevalence) * (1 - test[1])]

@@ -52,7 +52,8 @@ def least_cost(false_negative: float, false_positive: float, prevalence: float) 
 class Cuts:
     """The ways to cut N logits in two: `thresholds` (M,), ascending; cut m calls `order[starts[m]:]` positive.
 
-    `penalty` (M,) is too small to matter but between equals: it grows with the distance from logit 0.
+    The first and the last threshold lie 1 beyond the logits. `penalty` (M,) is too small to matter but between equals:
+    it grows with the distance from logit 0.
     """
 
     order: np.ndarray
@@ -99,7 +100,7 @@ def cuts_of(labels_N: np.ndarray, logits_N: np.ndarray) -> Cuts:
     # logit 0 is where the model's own calls are cut: its interval comes first, whatever its midpoint
     zero = int(np.searchsorted(values[starts[:-1]], 0.0, side="right"))
     thresholds[zero] = 0.0
-    distance = np.abs(np.arange(len(starts)) - zero)
+    distance = np.argsort(np.argsort(np.abs(thresholds), kind="stable"))
     return Cuts(
         order=order,
         starts=starts,
@@ -124,27 +125,31 @@ def folds_of(labels_N: np.ndarray, subjects_N: np.ndarray, rng: np.random.Genera
 
 
 def cross_fitted_rates(
-    cuts: Cuts, objective: Objective, weights_NB: np.ndarray, fold_N: np.ndarray
+    cuts: Cuts, objective: Objective, weights_NB: np.ndarray, fold_NB: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted sensitivity and specificity, (B,) each, every fold called by the cut that the others choose."""
+    """Return weighted sensitivity and specificity, (B,) each, every fold called by the cut that the others choose.
+
+    Folds (N, 1) are the same in every draw.
+    """
+    found = []
     # in blocks that stay in the cache
-    blocks = [weights_NB[:, start : start + BLOCK] for start in range(0, weights_NB.shape[1], BLOCK)]
-    found = [_cross_fitted(cuts, objective, np.ascontiguousarray(block), fold_N) for block in blocks]
+    for start in range(0, weights_NB.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        folds = fold_NB if fold_NB.shape[1] == 1 else fold_NB[:, block]
+        found.append(_cross_fitted(cuts, objective, np.ascontiguousarray(weights_NB[:, block]), folds))
     return np.concatenate([sens for sens, _ in found]), np.concatenate([spec for _, spec in found])
 
 
 def _cross_fitted(
-    cuts: Cuts, objective: Objective, weights_NB: np.ndarray, fold_N: np.ndarray
+    cuts: Cuts, objective: Objective, weights_NB: np.ndarray, fold_NB: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     called_NB = np.zeros(weights_NB.shape, dtype=bool)
     rank_N = np.empty(len(cuts.order), dtype=np.int64)
     rank_N[cuts.order] = np.arange(len(cuts.order))
-    for fold in range(int(fold_N.max()) + 1):
-        mine = np.flatnonzero(fold_N == fold)
-        others_NB = weights_NB.copy()
-        others_NB[mine] = 0.0
-        first_B = cuts.starts[cuts.chosen(objective, others_NB)]
-        called_NB[mine] = rank_N[mine, None] >= first_B
+    for fold in range(int(fold_NB.max()) + 1):
+        mine_NB = fold_NB == fold
+        first_B = cuts.starts[cuts.chosen(objective, weights_NB * ~mine_NB)]
+        called_NB |= mine_NB & (rank_N[:, None] >= first_B)
     positive_N = np.empty(len(cuts.order), dtype=bool)
     positive_N[cuts.order] = cuts.positive
     return weighted_rates(called_NB, positive_N, weights_NB)

@@ -1,0 +1,202 @@
+"""The gap in parts: they add up, each answers to its cause, the interval is of the Obuchowski–Rockette form."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from doubleread.stats import PARTS, BothSplits, Scored, gap_draws, gap_of
+
+SUBJECTS = {"val": "v", "test": "t", "grouped": "g"}
+
+
+def scored(rng, n, *, positive=0.5, signal=1.2, shift=0.0, name="val", per_subject=1):
+    labels = (np.arange(n) < round(positive * n)).astype(np.int64)
+    logits = (2 * labels - 1) * signal + shift + rng.normal(size=n)
+    subjects = np.array([f"{SUBJECTS[name]}{label}-{i // per_subject}" for i, label in enumerate(labels)])
+    return Scored(logits_N=logits, labels_N=labels, subjects_N=subjects)
+
+
+def study(rng, seeds, val=None, test=None, grouped=None, n=300):
+    sets = {"val": scored(rng, n, name="val", **(val or {})), "test": scored(rng, n, name="test", **(test or {}))}
+    if grouped is not None:
+        sets["grouped"] = scored(rng, n, name="grouped", **grouped)
+    # the cases stay, each seed adds noise of its own
+    return [
+        BothSplits(
+            **{
+                name: Scored(
+                    logits_N=part.logits_N + 0.3 * rng.normal(size=n),
+                    labels_N=part.labels_N,
+                    subjects_N=part.subjects_N,
+                )
+                for name, part in sets.items()
+            }
+        )
+        for _ in range(seeds)
+    ]
+
+
+def gap(runs, rng, draws=200):
+    return gap_of(gap_draws([runs], rng, draws))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    positive=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),
+    shift=st.floats(-3, 3),
+    leaks=st.booleans(),
+)
+def test_the_parts_add_up_to_validation_minus_test(seed, positive, shift, leaks):
+    rng = np.random.default_rng(seed)
+    runs = study(
+        rng, 3, {"positive": positive[0]}, {"positive": positive[1], "shift": shift}, {} if leaks else None, n=40
+    )
+    found = gap(runs, rng, draws=5)
+    parts = found.parts()
+    assert list(parts) == [name for name in PARTS if name != "leakage" or leaks]
+    assert sum(part.value for part in parts.values()) == pytest.approx(found.gap.value, abs=1e-12)
+    val, test = (
+        np.mean([np.mean((part.logits_N > 0) == part.labels_N) for part in parts])
+        for parts in ([run.val for run in runs], [run.test for run in runs])
+    )
+    assert found.val.value == pytest.approx(val, abs=1e-12)
+    assert found.test.value == pytest.approx(test, abs=1e-12)
+    assert found.gap.value == pytest.approx(val - test, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "grouped", "part"),
+    [
+        ({}, {"shift": 2.0}, None, "threshold"),
+        ({}, {"signal": 0.4}, None, "ranking"),
+        ({"positive": 0.8, "shift": 1.2}, {"positive": 0.2, "shift": 1.2}, None, "prevalence"),
+        ({"signal": 2.5}, {"signal": 0.8}, {"signal": 0.8}, "leakage"),
+    ],
+)
+def test_one_cause_is_named(rng, val, test, grouped, part):
+    found = gap(study(rng, 8, val, test, grouped), rng)
+    assert (found.verdict.kind, found.verdict.parts[0]) == ("mostly", part)
+    others = [name for name in found.parts() if name != part]
+    assert all(getattr(found, name).lo < 0.03 for name in others), "the other parts stay small"
+
+
+def test_two_causes_are_both_named(rng):
+    found = gap(study(rng, 8, {}, {"shift": 1.3, "signal": 0.5}, n=1000), rng)
+    assert set(found.verdict.parts) == {"threshold", "ranking"}
+
+
+def test_no_gap_and_a_reverse_one(rng):
+    assert gap(study(rng, 8), rng).verdict.kind == "none"
+    assert gap(study(rng, 8, {"signal": 0.4}, {}), rng).verdict == gap(study(rng, 8, {"signal": 0.4}, {}), rng).verdict
+    reverse = gap(study(rng, 8, {"signal": 0.4}, {}), rng)
+    assert (reverse.verdict.kind, reverse.verdict.parts) == ("reverse", ("ranking",))
+
+
+def test_few_seeds_give_no_verdict_and_one_no_interval(rng):
+    runs = study(rng, 5, {}, {"shift": 2.0})
+    assert gap(runs, rng).verdict.kind == "undecided"
+    one = gap(runs[:1], rng)
+    assert math.isnan(one.gap.lo)
+    assert one.gap.value > 0.1
+    assert one.verdict.kind == "undecided"
+
+
+def test_leakage_counts_as_ranking_where_it_is_not_measured(rng):
+    runs = study(rng, 8, {"signal": 2.5}, {"signal": 0.8}, {"signal": 0.8})
+    without = [BothSplits(val=run.val, test=run.test) for run in runs]
+    found = gap(without, rng)
+    assert found.leakage is None
+    assert found.verdict.parts == ("ranking",)
+
+
+def test_equal_arms_have_the_gap_of_one_and_a_reordering_of_cases_changes_nothing(rng):
+    runs = study(rng, 6, {}, {"shift": 1.0})
+    one, two = gap_draws([runs, runs], np.random.default_rng(1), 100)
+    assert np.array_equal(one.redrawn_BKQ, two.redrawn_BKQ)
+    alone, both = gap_of([one]), gap_of([one, two])
+    assert both.threshold.value == alone.threshold.value
+    assert both.threshold.lo == pytest.approx(alone.threshold.lo)
+    order = rng.permutation(300)
+    turned = [
+        BothSplits(
+            val=run.val,
+            test=Scored(
+                logits_N=run.test.logits_N[order],
+                labels_N=run.test.labels_N[order],
+                subjects_N=run.test.subjects_N[order],
+            ),
+        )
+        for run in runs
+    ]
+    assert gap_of(gap_draws([turned], np.random.default_rng(1), 5)).threshold.value == pytest.approx(
+        alone.threshold.value, abs=1e-12
+    )
+
+
+def test_the_interval_counts_seeds_and_cases(rng):
+    runs = study(rng, 8, {}, {"shift": 1.0})
+    found = gap(runs, rng, draws=1500).gap
+    psi = np.array(
+        [
+            np.mean((run.val.logits_N > 0) == run.val.labels_N) - np.mean((run.test.logits_N > 0) == run.test.labels_N)
+            for run in runs
+        ]
+    )
+    assert found.seed_var == pytest.approx(psi.var(ddof=1) / 8)
+
+    # the cases' part by the closed form of accuracies: sums of what is right, centred within the class
+    def between(parts):
+        right = np.array([(part.logits_N > 0) == part.labels_N for part in parts], dtype=float)
+        labels = parts[0].labels_N
+        for label in (0, 1):
+            right[:, labels == label] -= right[:, labels == label].mean(axis=1, keepdims=True)
+        covariance = right @ right.T / right.shape[1] ** 2
+        return (covariance.sum() - np.trace(covariance)) / (8 * 7)
+
+    wanted = between([run.val for run in runs]) + between([run.test for run in runs])
+    assert found.case_var == pytest.approx(wanted, rel=0.15)
+
+
+def test_several_images_of_a_subject_widen_the_interval(rng):
+    alone = study(rng, 6, n=300)
+    together = [
+        BothSplits(
+            val=Scored(
+                logits_N=np.repeat(run.val.logits_N[::3], 3),
+                labels_N=np.repeat(run.val.labels_N[::3], 3),
+                subjects_N=np.repeat(run.val.subjects_N[::3], 3),
+            ),
+            test=run.test,
+        )
+        for run in alone
+    ]
+    assert gap(together, rng).gap.case_var > 1.3 * gap(alone, rng).gap.case_var
+
+
+def test_seeds_beyond_the_redrawn_ones_count_in_the_mean(rng):
+    runs = study(rng, 9, {}, {"shift": 1.0})
+    (draws,) = gap_draws([runs], rng, 50, redrawn=4)
+    assert draws.redrawn_BKQ.shape == (50, 4, 6)
+    assert gap_of([draws]).gap.value == pytest.approx(gap(runs, rng, 5).gap.value)
+    assert draws.at([0, 1, 7]).redrawn_BKQ.shape == (50, 2, 6)
+
+
+def test_a_constant_predictor_has_a_gap_of_prevalence_alone(rng):
+    labels = {"val": np.array([1] * 30 + [0] * 10), "test": np.array([1] * 10 + [0] * 30)}
+    parts = {
+        name: Scored(logits_N=np.full(40, 2.0), labels_N=y, subjects_N=np.array([f"{name}{i}" for i in range(40)]))
+        for name, y in labels.items()
+    }
+    found = gap([BothSplits(val=parts["val"], test=parts["test"])] * 6, rng, 20)
+    assert found.gap.value == pytest.approx(0.5)
+    assert found.prevalence.value == pytest.approx(0.5)
+    assert found.ranking.value == pytest.approx(0)
