@@ -14,7 +14,6 @@ from doubleread.dataset.audit import (
     Measured,
     classes_in_excess,
     findings_of,
-    issue_rates,
     measured_of,
 )
 from doubleread.seeds import stream
@@ -61,7 +60,7 @@ def _leaks(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def _labels(data: PreparedSet, measured: Measured) -> list[str]:
-    excess = classes_in_excess(issue_rates(data, measured), data.classes)
+    excess = classes_in_excess(data, measured)
     return [] if not excess else ["wrong labels" if len(excess) == len(data.classes) else "disputed labels"]
 
 

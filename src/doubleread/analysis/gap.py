@@ -79,11 +79,13 @@ class ArmGap:
 
     `points` are operating points by the name of their rule, 0.5 first; `outputs` has for each class the p that the
     mean logits of its validation and test cases have one distribution; `rescaled` the logits as they are, and after
-    `temperature` and `platt` scaling.
+    `temperature` and `platt` scaling. The gap is that of `gap_seeds`: where leakage is measured, those that have both
+    runs; all else is of `seeds`.
     """
 
     arm: str
     seeds: tuple[int, ...]
+    gap_seeds: tuple[int, ...]
     collapsed: int
     gap: Gap
     val: SplitFigures
@@ -96,10 +98,14 @@ class ArmGap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gaps:
-    """Every arm's gap, and that of their mean over the seeds that all have; `overall` is None of one arm."""
+    """Every arm's gap, and `overall` that of their mean, over the seeds that all have, `overall_seeds`.
+
+    None where there is one arm, where no seed is common to all, or where leakage is measured in some arms alone.
+    """
 
     arms: tuple[ArmGap, ...]
     overall: Gap | None
+    overall_seeds: tuple[int, ...] = ()
 
 
 def gaps_of(
@@ -109,27 +115,33 @@ def gaps_of(
 ) -> Gaps:
     """Return the gaps of arms, of their finished runs that have validation logits.
 
-    `grouped` has the runs of the arms on a split by groups, where leakage was measured; an arm then counts the seeds
-    that have both.
+    `grouped` has the runs of the arms on a split by groups, where leakage was measured; the gap of an arm then counts
+    the seeds that have both. Where fewer than two have, it is that of all its seeds, and leakage not measured.
     """
-    paired = {arm: _paired(runs, grouped.get(arm, ())) for arm, runs in arms.items()}
-    paired = {arm: pairs for arm, pairs in paired.items() if pairs}
-    if not paired:
+    runs_of = {
+        arm: sorted((run for run in runs if run.val is not None), key=lambda run: run.seed)
+        for arm, runs in arms.items()
+    }
+    runs_of = {arm: runs for arm, runs in runs_of.items() if runs}
+    if not runs_of:
         return Gaps(arms=(), overall=None)
-    scored = {arm: [_both(run, twin) for run, twin in pairs] for arm, pairs in paired.items()}
+    own = {arm: [_both(run, None) for run in runs] for arm, runs in runs_of.items()}
+    paired = {arm: _paired(runs, grouped.get(arm, ())) for arm, runs in runs_of.items()}
+    scored = {arm: [_both(run, twin) for run, twin in pairs] if pairs else own[arm] for arm, pairs in paired.items()}
     draws = _draws(scored)
     found = [
-        _arm_gap(arm, [run for run, _ in pairs], scored[arm], draws[arm], thresholds) for arm, pairs in paired.items()
+        _arm_gap(arm, runs, own[arm], [run.seed for run, _ in paired[arm]], draws[arm], thresholds)
+        for arm, runs in runs_of.items()
     ]
-    return Gaps(arms=tuple(found), overall=_overall(found, draws, paired))
+    overall, seeds = _overall(found, draws, runs_of)
+    return Gaps(arms=tuple(found), overall=overall, overall_seeds=seeds)
 
 
-def _paired(runs: Sequence[RunScores], twins: Sequence[RunScores]) -> list[tuple[RunScores, RunScores | None]]:
-    of_seed = {twin.seed: twin for twin in twins}
-    with_val = sorted((run for run in runs if run.val is not None), key=lambda run: run.seed)
-    if not twins:
-        return [(run, None) for run in with_val]
-    return [(run, of_seed[run.seed]) for run in with_val if run.seed in of_seed]
+def _paired(runs: Sequence[RunScores], twins: Sequence[RunScores]) -> list[tuple[RunScores, RunScores]]:
+    """Return the runs that have a twin, with it; none where fewer than two have."""
+    of_seed = {twin.seed: twin for twin in twins if twin.val is not None}
+    pairs = [(run, of_seed[run.seed]) for run in runs if run.seed in of_seed]
+    return pairs if len(pairs) > 1 else []
 
 
 def _both(run: RunScores, twin: RunScores | None) -> BothSplits:
@@ -156,32 +168,34 @@ def _draws(scored: Mapping[str, Sequence[BothSplits]]) -> dict[str, GapDraws]:
 
 
 def _overall(
-    found: Sequence[ArmGap],
-    draws: Mapping[str, GapDraws],
-    paired: Mapping[str, Sequence[tuple[RunScores, RunScores | None]]],
-) -> Gap | None:
-    """Return the gap of the mean of the arms; runs that stand in several arms count once."""
+    found: Sequence[ArmGap], draws: Mapping[str, GapDraws], runs_of: Mapping[str, Sequence[RunScores]]
+) -> tuple[Gap | None, tuple[int, ...]]:
+    """Return the gap of the mean of the arms, and its seeds; runs that stand in several arms count once."""
     different: dict[tuple[int, ...], str] = {}
-    for arm, pairs in paired.items():
-        different.setdefault(tuple(id(run.test[1]) for run, _ in pairs), arm)
+    for arm, runs in runs_of.items():
+        different.setdefault(tuple(id(run.test[1]) for run in runs), arm)
     mine = [gap for gap in found if gap.arm in different.values()]
-    shared = sorted(set.intersection(*(set(gap.seeds) for gap in mine)))
+    shared = sorted(set.intersection(*(set(gap.gap_seeds) for gap in mine)))
     if len(mine) < 2 or not shared or len({draws[gap.arm].has_leakage for gap in mine}) > 1:
-        return None
-    return gap_of([draws[gap.arm].at([gap.seeds.index(seed) for seed in shared]) for gap in mine])
+        return None, ()
+    drawn = [draws[gap.arm].at([gap.gap_seeds.index(seed) for seed in shared]) for gap in mine]
+    return gap_of(drawn), tuple(shared)
 
 
 def _arm_gap(
     arm: str,
     runs: Sequence[RunScores],
     both: Sequence[BothSplits],
+    paired_seeds: Sequence[int],
     draws: GapDraws,
     thresholds: Sequence[ThresholdSpec],
 ) -> ArmGap:
     rules = {HALF: 0.5} | {spec.label: rule_of(spec) for spec in thresholds}
+    seeds = tuple(run.seed for run in runs)
     return ArmGap(
         arm=arm,
-        seeds=tuple(run.seed for run in runs),
+        seeds=seeds,
+        gap_seeds=tuple(paired_seeds) or seeds,
         collapsed=sum(run.collapsed for run in runs),
         gap=gap_of([draws]),
         val=_figures([run.val for run in both]),
@@ -220,7 +234,7 @@ def _figures(scored: Sequence[Scored]) -> SplitFigures:
     every = [np.concatenate(parts) for parts in zip(*((one.labels_N, one.logits_N) for one in scored), strict=True)]
     return SplitFigures(
         prevalence=prevalence,
-        reliability=reliability(every[0], every[1][None]),
+        reliability=reliability(every[0], every[1][None], runs=len(scored)),
         **{name: _estimate(values_R, None) for name, values_R in values.items()},
     )
 

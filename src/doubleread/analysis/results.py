@@ -25,7 +25,7 @@ from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
 from doubleread.nouns import VARIED, State
 from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
-from doubleread.study import Arm, Study, Variant, data_key, leakage_variant, study_of, variants_of
+from doubleread.study import TWIN, Arm, Study, Variant, data_key, leakage_variant, study_of, variants_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +208,7 @@ def analyse(study: Study, store: Store) -> StudyResult:
         raise UserError(
             f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
         )
-    variants = variants_of(study) if any(VARIED in name for name, _ in rows) else ()
+    variants = variants_of(study) if any(VARIED in name and not name.endswith(TWIN) for name, _ in rows) else ()
     varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
     twins = leakage_variant(study).arms if study.measures_leakage else {}
     grouped = {name: (twin, _as_trained(twin, study, rows)) for name, twin in twins.items()}

@@ -19,7 +19,7 @@ from doubleread.api import find_study
 from doubleread.cli.gap import print_audit
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
-from doubleread.dataset import PreparedSet
+from doubleread.dataset import PreparedSet, refuse_leaks
 from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.report import audit_json
@@ -46,7 +46,7 @@ def check_command(
     """Print what `run` would do."""
     study = find_study(name, store, overrides(settings, data, seeds))
     with _cache(store) as cache, Progress(err(), study.name) as show:
-        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device)
+        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device, refuse=False)
         audits = [audited(prepared.sets[key]) for key in prepared.own]
         plan = _plan(study, prepared, _stored(store, prepared), workers_for(prepared.plan, prepared.sets, workers)[0])
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
@@ -57,6 +57,9 @@ def check_command(
         _print(study, prepared, plan, audits)
         if claims:
             _print_claims(study, claims)
+    # what leaks has been shown, with its cases; whether it may is the study's to say
+    for audit in audits:
+        refuse_leaks(audit.data.meta)
 
 
 @contextmanager

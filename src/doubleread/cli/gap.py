@@ -63,8 +63,10 @@ def _cell(estimate: Estimate | None) -> str:
 def _sentences(gaps: Gaps) -> list[str]:
     if gaps.overall is not None:
         return [f"Over the arms: {gap_sentence(gaps.overall)}"]
-    only = gaps.arms[0]
-    return [gap_sentence(only.gap), *beside_sentences(only)]
+    if len(gaps.arms) == 1:
+        only = gaps.arms[0]
+        return [gap_sentence(only.gap), *beside_sentences(only)]
+    return [f"{gap.arm}: {gap_sentence(gap.gap)}" for gap in gaps.arms]
 
 
 def print_audit(console: Console, audit: Audited) -> None:

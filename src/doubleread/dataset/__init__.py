@@ -1,5 +1,6 @@
 """The prepared set: reading through `images`, splits, audit, cache."""
 
+from doubleread.dataset.leaks import refuse_leaks
 from doubleread.dataset.prepare import Checked, check_source, look_for_sizes, prepare, remove_drafts
 from doubleread.dataset.prepared import (
     Case,
@@ -25,6 +26,7 @@ __all__ = [
     "open_run_data",
     "prepare",
     "prepared_folders",
+    "refuse_leaks",
     "remove_drafts",
     "rules_that_fit",
 ]

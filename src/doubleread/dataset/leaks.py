@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from doubleread.dataset.prepared import Case
 from doubleread.errors import UserError
-from doubleread.recipe.data import DataSpec, DrawnSplit, Split
+from doubleread.recipe.data import DrawnSplit, Split
 
 SHOWN = 5
 
@@ -53,22 +53,23 @@ def leaks_of(cases: Sequence[Case], split: Split) -> Leaks:
     return Leaks(duplicates=duplicates, duplicates_across=across, shared_subjects=shared)
 
 
-def refuse_leaks(found: Leaks, data: DataSpec) -> None:
-    """Stop on a known leak that the study does not allow.
+def refuse_leaks(meta: Mapping[str, Any]) -> None:
+    """Stop on a known leak of a prepared set, by its `meta`, that the study does not allow.
 
     Raises:
         UserError: images or subjects are in two splits and `allow_leakage` is not given.
     """
-    if data.allow_leakage is not None or not (found.duplicates_across or found.shared_subjects):
+    found = meta["audit"]
+    if meta["settings"].get("allow_leakage") or not (found["duplicates_across"] or found["shared_subjects"]):
         return
     leaks = []
-    if shared := found.shared_subjects:
+    if shared := found["shared_subjects"]:
         leaks.append(f"{_count(len(shared), 'subject has', 'subjects have')} images in two splits")
         leaks += _some(
             [f"{s['subject']}: {', '.join(f'{n} in {split}' for split, n in s['splits'].items())}" for s in shared]
         )
-    if found.duplicates_across:
-        across = [group for group in found.duplicates if len(group["splits"]) > 1]
+    if found["duplicates_across"]:
+        across = [group for group in found["duplicates"] if len(group["splits"]) > 1]
         leaks.append(f"{_count(len(across), 'image stands', 'images stand')} byte for byte in two splits")
         leaks += _some([" = ".join(group["cases"]) for group in across])
     raise UserError(

@@ -41,16 +41,26 @@ class Checked:
     mode: str = ""
 
 
-def prepare(source: Source, data: DataSpec, cache: Path, progress: Progress = no_progress) -> PreparedSet:
+def prepare(
+    source: Source, data: DataSpec, cache: Path, progress: Progress = no_progress, *, refuse: bool = True
+) -> PreparedSet:
     """Return the prepared set for `data`, from `cache` if it is there.
 
     Every image of the source is read and checked the first time its content is seen. A second call on the same
-    content only hashes the files.
+    content only hashes the files. A known leak that the study does not allow is refused, or with `refuse` false left to
+    the caller; see `refuse_leaks`.
 
     Raises:
         UserError: images cannot be used and `skip_unreadable` is not set; classes, parts or counts do not fit; a
             known leak is not allowed.
     """
+    prepared = _prepare(source, data, cache, progress)
+    if refuse:
+        refuse_leaks(prepared.meta)
+    return prepared
+
+
+def _prepare(source: Source, data: DataSpec, cache: Path, progress: Progress) -> PreparedSet:
     if not any((cache / "checked").glob("*.json")) and not by_group(data):
         # nothing has been seen here: the images are hashed as they are read, and not before that too
         return _first_time(_Job(source, data, cache, (), progress))
@@ -146,14 +156,9 @@ def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str
 
 
 def _meta(job: _Job, selection: Selection, checked: Mapping[str, Checked], cases: Sequence[Case]) -> dict[str, Any]:
-    """Return what is to be said about the data, this time: the same set can be asked for in several ways.
-
-    Raises:
-        UserError: a leak that the study does not allow.
-    """
+    """Return what is to be said about the data, this time: the same set can be asked for in several ways."""
     data = job.data
     found = leaks_of(cases, data.split)
-    refuse_leaks(found, data)
     return {
         "source": job.source.location,
         "kind": job.source.kind,

@@ -51,8 +51,8 @@ def select(
     kept = [items[index] for index in usable]
     labels = np.array([classes.index(item.class_name) for item in kept], dtype=np.int64)
     subjects, rule, rejected = subjects_of(kept, data.subject)
-    if rule == "case" and isinstance(data.split, DrawnSplit) and data.split.by != "case":
-        expected = f"by: {data.split.by} needs a rule that finds them"
+    if rule == "case" and isinstance(data.split, DrawnSplit) and data.split.by == "subject":
+        expected = "by: subject needs a rule that finds them"
         raise UserError("data.split.by", "subjects are not known", expected, "set data.subject")
     together = np.array(subjects)
     if by_group(data):

@@ -76,5 +76,7 @@ def split_test(
     labels_N: np.ndarray, subjects_N: np.ndarray, rows: np.ndarray, split: DrawnSplit
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (development rows, test rows), where the source has no test part of its own."""
-    test = draw_part(labels_N, subjects_N, rows, split.test, split.by, stream("split-test", split.seed))
+    test = draw_part(
+        labels_N, subjects_N, rows, split.test, split.test_by or split.by, stream("split-test", split.seed)
+    )
     return np.setdiff1d(rows, test), test

@@ -37,14 +37,15 @@ class DrawnSplit(Spec):
 
     `val` is the fraction for validation; `test` the fraction for the test set where the source has none of its own.
     `by: case` splits images, `by: subject` keeps all images of a subject together, `by: group` joins subjects, too,
-    that have a byte-identical image in common. `resample: per_seed` redraws
-    training and validation for every seed; the test set stays.
+    that have a byte-identical image in common; `test_by: case` draws the test set by case all the same.
+    `resample: per_seed` redraws training and validation for every seed; the test set stays.
     """
 
     val: OpenFraction
     by: Annotated[Literal["case", "subject", "group"], expecting("case, subject or group")]
     seed: WholeFromZero
     test: Fraction = 0.0
+    test_by: Annotated[Literal["case"], expecting("case")] | None = None
     resample: Annotated[Literal["once", "per_seed"], expecting("once or per_seed")] = "once"
 
 

@@ -47,9 +47,9 @@ def _figure(figure: Any) -> str:
 
 
 def _rows(gaps: Gaps) -> list[dict[str, Any]]:
-    named: list[tuple[str, Gap, int]] = [(gap.arm, gap.gap, len(gap.seeds)) for gap in gaps.arms]
+    named: list[tuple[str, Gap, int]] = [(gap.arm, gap.gap, len(gap.gap_seeds)) for gap in gaps.arms]
     if gaps.overall is not None:
-        named.append(("mean of the arms", gaps.overall, min(len(gap.seeds) for gap in gaps.arms)))
+        named.append(("mean of the arms", gaps.overall, len(gaps.overall_seeds)))
     return [
         {
             "arm": name,
@@ -76,7 +76,8 @@ def _splits(gap: ArmGap, classes: tuple[str, str]) -> list[dict[str, Any]]:
         if split == "test":
             found = gap.label_shift
             interval = "" if math.isnan(found.lo) else f"{100 * found.lo:.0f} to {100 * found.hi:.0f}"
-            shift = {"value": f"{100 * found.estimated:.0f} %", "interval": interval}
+            estimated = "–" if math.isnan(found.estimated) else f"{100 * found.estimated:.0f} %"
+            shift = {"value": estimated, "interval": interval}
             outputs = [f"{classes[label]} {p_text(p)}" for label, p in gap.outputs.items()]
         rows.append(
             {
@@ -84,8 +85,8 @@ def _splits(gap: ArmGap, classes: tuple[str, str]) -> list[dict[str, Any]]:
                 "split": split,
                 "prevalence": f"{100 * figures.prevalence:.1f} %",
                 "called": _percent(figures.called_positive),
-                "auroc": _plain(figures.auroc),
-                "brier": _plain(figures.brier),
+                "auroc": _plain(figures.auroc, share=True),
+                "brier": _plain(figures.brier, share=True),
                 "intercept": _plain(figures.intercept, 2),
                 "slope": _plain(figures.slope, 2),
                 "shift": shift,
@@ -116,7 +117,7 @@ def _rescaled(gap: ArmGap) -> list[dict[str, Any]]:
         {
             "arm": gap.arm,
             "name": RESCALED[name],
-            "brier": _plain(rescaled.brier),
+            "brier": _plain(rescaled.brier, share=True),
             "ece": f"{rescaled.ece:.3f}",
             "accuracy": _percent(rescaled.accuracy),
         }
@@ -162,9 +163,10 @@ def _percent(estimate: Estimate) -> dict[str, str]:
     }
 
 
-def _plain(estimate: Estimate, digits: int = 3) -> dict[str, str]:
+def _plain(estimate: Estimate, digits: int = 3, *, share: bool = False) -> dict[str, str]:
     if math.isnan(estimate.value):
         return {"value": "–", "interval": ""}
-    interval = "" if math.isnan(estimate.lo) else f"{estimate.lo:.{digits}f} to {estimate.hi:.{digits}f}"
+    lo, hi = (max(0.0, estimate.lo), min(1.0, estimate.hi)) if share else (estimate.lo, estimate.hi)
+    interval = "" if math.isnan(estimate.lo) else f"{lo:.{digits}f} to {hi:.{digits}f}"
     value = f"{estimate.value:.{digits}f}"
     return {"value": value.replace("-", "−"), "interval": interval.replace("-", "−")}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from doubleread.analysis import ArmGap, Audited, Gaps, Rescaled, SplitFigures, StudyResult
 from doubleread.report.words import p_text
-from doubleread.stats import FEWEST_SEEDS, PARTS, Domain, Estimate, Gap, OperatingPoint
+from doubleread.stats import FEWEST_SEEDS, PARTS, RATES, Domain, Estimate, Gap, OperatingPoint
 
 WHY = {
     "leakage": "subjects or copies on both sides of the split make validation look better than it is",
@@ -137,6 +137,7 @@ def gap_json(gaps: Gaps) -> list[dict[str, Any]]:
         {
             "arm": gap.arm,
             "seeds": list(gap.seeds),
+            "gap_seeds": list(gap.gap_seeds),
             "collapsed": gap.collapsed,
             **_parts_json(gap.gap),
             "splits": {"val": _split_json(gap.val), "test": _split_json(gap.test)},
@@ -260,7 +261,8 @@ def thresholds_frame(gaps: Gaps) -> pd.DataFrame:
                 row |= {f"{name}_{rate}": estimate["value"] for rate, estimate in entry[split].items()}
             row |= {"gain": entry["gain"]["value"], "gain_lo": entry["gain"]["lo"], "gain_hi": entry["gain"]["hi"]}
             rows.append(row)
-    return pd.DataFrame(rows)
+    rates = [f"{name}_{rate}" for name in ("val_cross_fitted", "test") for rate in RATES]
+    return pd.DataFrame(rows, columns=["arm", "rule", "threshold", *rates, "gain", "gain_lo", "gain_hi"])
 
 
 def _number(value: float) -> float | None:

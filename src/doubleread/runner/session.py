@@ -38,13 +38,19 @@ class Prepared:
 
 
 def prepare_study(
-    study: Study, cache: Path, show: Show, variants: Sequence[Variant] = (), device: str = "auto"
+    study: Study,
+    cache: Path,
+    show: Show,
+    variants: Sequence[Variant] = (),
+    device: str = "auto",
+    *,
+    refuse: bool = True,
 ) -> Prepared:
     """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
     `variants` are alternatives of its assumptions that are to be trained as well, as are the arms on a split by groups
     where the study measures leakage; `device` is where: `auto` (CUDA where
-    there is one), `cpu` or `cuda`.
+    there is one), `cpu` or `cuda`. With `refuse` false a known leak does not stop it.
 
     Raises:
         UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.
@@ -60,7 +66,8 @@ def prepare_study(
     wanted: dict[str, DataSpec] = {data_key(arm.data): arm.data for arm in arms}
     for key, data in wanted.items():
         place = "data.source (--data)" if "data.source" in study.overrides else f"{study.place}, data.source"
-        prepared = prepare(open_source(data.source, kind=data.kind, place=place), data, cache, show.reading)
+        source = open_source(data.source, kind=data.kind, place=place)
+        prepared = prepare(source, data, cache, show.reading, refuse=refuse)
         _check_every_seed(prepared, study)
         for remark in prepared.remarks():
             if remark not in said:
@@ -68,7 +75,8 @@ def prepare_study(
             said.add(remark)
         if key in own:
             measured_of(prepared, show.reading, keep=True)
-        sets[prepared.data_hash] = prepared
+        # where an arm and its twin come to the same set, it is the arm's
+        sets.setdefault(prepared.data_hash, prepared)
         hash_of[key] = prepared.data_hash
     plan = plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants)
     return Prepared(sets=sets, own=tuple(dict.fromkeys(hash_of[key] for key in own)), plan=plan)

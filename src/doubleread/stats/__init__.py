@@ -15,7 +15,7 @@ from doubleread.stats.case_covariance import CASE_COVARIANCES, called_positive_c
 from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval
 from doubleread.stats.gap import PARTS, Gap, GapDraws, GapVerdict, gap_draws, gap_of
 from doubleread.stats.multiclass import MULTICLASS
-from doubleread.stats.operating import OperatingPoint, Rule, operating_point
+from doubleread.stats.operating import RATES, OperatingPoint, Rule, operating_point
 from doubleread.stats.order import carried_by, monotone_p, order_shown, rates_differ, trend_weights
 from doubleread.stats.power import cases_needed, detectable, seeds_needed
 from doubleread.stats.proportions import (
@@ -39,6 +39,7 @@ __all__ = [
     "GRID",
     "MULTICLASS",
     "PARTS",
+    "RATES",
     "BothSplits",
     "Calibration",
     "Curves",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
@@ -43,7 +43,7 @@ def calibration(labels_N: np.ndarray, logits_N: np.ndarray) -> Calibration:
     if len(np.unique(labels_N)) < 2:
         return Calibration(intercept=math.nan, slope=math.nan)
     logits = logits_N.astype(np.float64)
-    return Calibration(intercept=_fit(labels_N, None, logits)[0], slope=_line(labels_N, logits)[1])
+    return Calibration(intercept=_base(labels_N, logits), slope=_line(labels_N, logits)[1])
 
 
 def calibration_covariance(
@@ -56,7 +56,7 @@ def calibration_covariance(
     """
     found: dict[str, tuple[list[float], list[np.ndarray]]] = {"intercept": ([], []), "slope": ([], [])}
     for logits_N in logits_KN.astype(np.float64):
-        intercept = _fit(labels_N, None, logits_N)[0]
+        intercept = _base(labels_N, logits_N)
         line = _line(labels_N, logits_N)
         flat = np.ones((len(labels_N), 1))
         tilted = np.column_stack([flat, logits_N])
@@ -94,20 +94,33 @@ def _line(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
         return math.nan, math.nan
     if positive.min() >= negative.max() or negative.min() >= positive.max():
         return math.nan, math.nan
-    found = _fit(labels_N, logits_N, None)
-    return found[0], found[1]
+    return _slope(labels_N, logits_N)
 
 
-def _fit(labels_N: np.ndarray, logits_N: np.ndarray | None, offset_N: np.ndarray | None) -> list[float]:
-    ones = np.ones((len(labels_N), 1))
-    design = ones if logits_N is None else np.column_stack([ones, logits_N])
-    if len(np.unique(labels_N)) < 2:
-        return [math.nan] * design.shape[1]
+def _base(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the intercept of a logistic regression with the logit as offset: where Σ (y − σ(a + logit)) is 0.
+
+    By bisection, which large logits cannot lead astray as they do Newton's steps. NaN where a class is missing.
+    """
+    positive = float(labels_N.sum())
+    if not 0 < positive < len(labels_N):
+        return math.nan
+    # at these ends every chance is below, or above, the share of positive labels
+    wanted = math.log(positive / (len(labels_N) - positive))
+    ends = (wanted - float(logits_N.max()) - 1.0, wanted - float(logits_N.min()) + 1.0)
+    found: Any = brentq(lambda base: positive - float(probabilities(base + logits_N).sum()), *ends, xtol=1e-12)
+    return float(found)
+
+
+def _slope(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
+    """Return intercept and slope of a logistic regression on the logit, NaN where the fit does not settle."""
     with warnings.catch_warnings():
         # extreme logits: probabilities of exactly 0 and 1, which the fit bounds
         warnings.simplefilter("ignore")
-        fitted: Any = GLM(labels_N, design, family=Binomial(), offset=offset_N).fit()
-    return [float(value) for value in fitted.params]
+        fitted: Any = GLM(labels_N, np.column_stack([np.ones(len(labels_N)), logits_N]), family=Binomial()).fit()
+    if not fitted.converged:
+        return math.nan, math.nan
+    return float(fitted.params[0]), float(fitted.params[1])
 
 
 def platt(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
@@ -121,7 +134,7 @@ def platt(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
     if not math.isnan(slope):
         return slope, intercept
     if np.ptp(logits) < LEAST_SPREAD and 0 < labels_N.mean() < 1:
-        return 1.0, _fit(labels_N, None, logits)[0]
+        return 1.0, _base(labels_N, logits)
     return 1.0, 0.0
 
 
@@ -146,14 +159,17 @@ class Reliability:
     observed: np.ndarray
 
 
-def reliability(labels_N: np.ndarray, logits_KN: np.ndarray) -> Reliability:
-    """Return the reliability curve of K runs' probabilities taken together."""
+def reliability(labels_N: np.ndarray, logits_KN: np.ndarray, runs: int = 1) -> Reliability:
+    """Return the reliability curve of K runs' probabilities taken together; `cases` are those of one run.
+
+    Where runs were scored on different cases, all stand in one row, and `runs` is how many there are.
+    """
     chance = probabilities(logits_KN).ravel()
     bins, labels = calibration_bins(chance), np.tile(labels_N, len(logits_KN))
     cases = np.bincount(bins, minlength=ECE_BINS)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Reliability(
-            cases=cases / len(logits_KN),
+            cases=cases / (len(logits_KN) * runs),
             predicted=np.bincount(bins, weights=chance, minlength=ECE_BINS) / cases,
             observed=np.bincount(bins, weights=labels, minlength=ECE_BINS) / cases,
         )

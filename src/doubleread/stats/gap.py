@@ -45,21 +45,28 @@ _WEIGHTS = {
 class GapDraws:
     """The accuracies that the parts of one arm's gap are made of.
 
-    As measured, (R, 6), and in B redraws of the subjects for the first K of the seeds, (B, K, 6).
+    As measured, (R, 6), and in B redraws of the subjects for K of the seeds, (B, K, 6); `places_K` are their rows of
+    the first.
     """
 
     measured_RQ: np.ndarray
     redrawn_BKQ: np.ndarray
+    places_K: np.ndarray
     has_leakage: bool
 
     def at(self, places: Sequence[int]) -> GapDraws:
-        """Return those of the seeds at `places`, ascending."""
-        redrawn = [place for place in places if place < self.redrawn_BKQ.shape[1]]
+        """Return those of the seeds at `places`, in that order."""
+        kept = [k for k, place in enumerate(self.places_K.tolist()) if place in places]
         return GapDraws(
             measured_RQ=self.measured_RQ[list(places)],
-            redrawn_BKQ=self.redrawn_BKQ[:, redrawn],
+            redrawn_BKQ=self.redrawn_BKQ[:, kept],
+            places_K=np.array([list(places).index(self.places_K[k]) for k in kept], dtype=np.int64),
             has_leakage=self.has_leakage,
         )
+
+    def redrawn_at(self, places: Sequence[int]) -> np.ndarray:
+        """Return the redraws of the seeds at `places`, (B, K, 6), all of which have some."""
+        return self.redrawn_BKQ[:, [self.places_K.tolist().index(place) for place in places]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +111,8 @@ def gap_of(arms: Sequence[GapDraws]) -> Gap:
     the redraws: Obuchowski & Rockette's form, degrees of freedom by Hillis. NaN where one seed says nothing of it.
     """
     measured_RQ = np.mean([draws.measured_RQ for draws in arms], axis=0)
-    redrawn_BKQ = np.mean([draws.redrawn_BKQ for draws in arms], axis=0)
+    common = sorted(set.intersection(*(set(draws.places_K.tolist()) for draws in arms)))
+    redrawn_BKQ = np.mean([draws.redrawn_at(common) for draws in arms], axis=0)
     has_leakage = all(draws.has_leakage for draws in arms)
 
     def part(weights_Q: np.ndarray) -> Estimate:
@@ -129,7 +137,7 @@ def _verdict(
     if not found["gap"].lo > 0:
         return GapVerdict(kind="none", parts=())
     shown = sorted((name for name in measured if found[name].lo > 0), key=lambda name: -found[name].value)
-    main = [name for name in measured if beyond_half[name].lo > 0]
+    main = [name for name in shown if beyond_half[name].lo > 0]
     return GapVerdict(kind="mostly" if main else "mixed", parts=tuple(dict.fromkeys([*main, *shown])))
 
 
@@ -150,6 +158,7 @@ def gap_draws(
             GapDraws(
                 measured_RQ=np.array([accuracies[0] for accuracies in every]),
                 redrawn_BKQ=np.stack([accuracies[1:] for accuracies in every[:redrawn]], axis=1),
+                places_K=np.arange(len(every[:redrawn])),
                 has_leakage=has_leakage,
             )
         )

@@ -55,43 +55,48 @@ class Redraws:
         self._fold_seed = int(rng.integers(2**31))
         self._weights_PB = np.ones((len(self._names), 1 + draws))
         self._weights_PB[:, 1:] = rng.standard_exponential((len(self._names), draws))
-        self._made: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def weights(self, scored: Scored, redrawn: bool = True) -> np.ndarray:
         """Return the weights of a set of cases, (N, 1 + draws): 1, and the redraws; without them (N, 1)."""
-        weights_NB = self._of(scored)[0]
-        return weights_NB if redrawn else weights_NB[:, :1]
+        return self._of(scored)[0] if redrawn else np.ones((len(scored.labels_N), 1))
 
     def cross_fitted(self, scored: Scored, objective: Objective, redrawn: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return sensitivity and specificity at cross-fitted cuts, (1 + draws,) each: as measured, and the redraws."""
-        weights_NB, fold_NF, _ = self._of(scored)
+        fold_NF = self._folds(scored)
         cuts = cuts_of(scored.labels_N, scored.logits_N)
         measured = cross_fitted_rates(cuts, objective, np.ones(fold_NF.shape), fold_NF)
         found = [np.array([rate_F.mean()]) for rate_F in measured]
-        if redrawn and weights_NB.shape[1] > 1:
+        weights_NB = self.weights(scored, redrawn)
+        if weights_NB.shape[1] > 1:
             again = cross_fitted_rates(cuts, objective, weights_NB[:, 1:], fold_NF[:, :1])
             found = [np.concatenate([first, rest]) for first, rest in zip(found, again, strict=True)]
         return found[0], found[1]
 
-    def _of(self, scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the weights and the folds (N, REPEATS) of a set of cases, made once for each set."""
+    def _of(self, scored: Scored) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of a set of cases, made once for each set."""
         key = id(scored.subjects_N)
         if key not in self._made:
-            rng = np.random.Generator(np.random.PCG64(self._fold_seed))
-            folds = [folds_of(scored.labels_N, scored.subjects_N, rng) for _ in range(REPEATS)]
             weights_NB = self._weights_PB[np.searchsorted(self._names, scored.subjects_N)]
             # the subjects are kept too: an id is another array's once its own is gone
-            self._made[key] = weights_NB, np.stack(folds, axis=1), scored.subjects_N
+            self._made[key] = weights_NB, scored.subjects_N
         return self._made[key]
+
+    def _folds(self, scored: Scored) -> np.ndarray:
+        """Return the folds of a set of cases, (N, REPEATS)."""
+        rng = np.random.Generator(np.random.PCG64(self._fold_seed))
+        return np.stack([folds_of(scored.labels_N, scored.subjects_N, rng) for _ in range(REPEATS)], axis=1)
 
 
 def between_seeds(psi_BK: np.ndarray, seeds: int) -> np.ndarray | None:
     """Return a covariance (R, R) of the values of `seeds` over redraws of K of them: for all the mean of two seeds'.
 
-    None for one seed, of which nothing is known.
+    None for one seed, of which nothing is known; NaN where fewer than two were redrawn.
     """
     redrawn = psi_BK.shape[1]
     if seeds < 2:
         return None
+    if redrawn < 2:
+        return np.full((seeds, seeds), np.nan)
     cov_KK = np.cov(psi_BK, rowvar=False)
     return np.full((seeds, seeds), (cov_KK.sum() - np.trace(cov_KK)) / (redrawn * (redrawn - 1)))

@@ -18,6 +18,7 @@ from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws
 from doubleread.stats.thresholds import weighted_rates
 
 PERMUTATIONS = 999
+BLOCK = 100
 FOLDS = 5
 RIDGE = 10.0
 """Strength of the penalty on standardised features: few cases must not be told apart by chance alone."""
@@ -63,19 +64,28 @@ def domain_classifier(
         return Domain(cases=cases, auroc=math.nan, p=math.nan, feature="", feature_auroc=math.nan)
     alone_F = np.array([_auroc(column[None], second_N[None])[0] for column in features_NF.T])
     most = int(np.abs(alone_F - 0.5).argmax())
-    targets_BN = np.stack([of_unit_U, *(rng.permutation(of_unit_U) for _ in range(permutations))])[:, unit_N]
     design_NF = _design(features_NF)
-    scores_BN = np.zeros(targets_BN.shape)
     # drawn without a look at the sets: folds that balance the true ones, but not the permuted, would look like skill
     fold_N = (rng.permutation(len(names_P)) % folds)[subject_N]
-    for fold in range(folds):
+    auroc = float(_cross_validated(design_NF, of_unit_U[None, unit_N], fold_N)[0])
+    permuted: list[np.ndarray] = []
+    for start in range(0, permutations, BLOCK):
+        many = min(BLOCK, permutations - start)
+        targets_BN = np.stack([rng.permutation(of_unit_U) for _ in range(many)])[:, unit_N]
+        permuted.append(_cross_validated(design_NF, targets_BN, fold_N))
+    p = float((1 + (np.concatenate(permuted) >= auroc - 1e-12).sum()) / (1 + permutations))
+    return Domain(cases=cases, auroc=auroc, p=p, feature=names[most], feature_auroc=float(alone_F[most]))
+
+
+def _cross_validated(design_NF: np.ndarray, targets_BN: np.ndarray, fold_N: np.ndarray) -> np.ndarray:
+    """Return the AUROC of out-of-fold scores for each target, (B,)."""
+    scores_BN = np.zeros(targets_BN.shape)
+    for fold in np.unique(fold_N):
         train, rest = fold_N != fold, fold_N == fold
         model = Ridge(alpha=RIDGE).fit(design_NF[train], targets_BN[:, train].T.astype(np.float64))
         # without the mean of the fold's own training part, which would speak for the set that is rarer there
-        scores_BN[:, rest] = model.coef_ @ design_NF[rest].T
-    aurocs_B = _auroc(scores_BN, targets_BN)
-    p = float((1 + (aurocs_B[1:] >= aurocs_B[0] - 1e-12).sum()) / (1 + permutations))
-    return Domain(cases=cases, auroc=float(aurocs_B[0]), p=p, feature=names[most], feature_auroc=float(alone_F[most]))
+        scores_BN[:, rest] = np.atleast_2d(model.coef_) @ design_NF[rest].T
+    return _auroc(scores_BN, targets_BN)
 
 
 def _design(features_NF: np.ndarray) -> np.ndarray:
@@ -138,22 +148,23 @@ def label_shift(runs: Sequence[BothSplits], rng: np.random.Generator, draws: int
 
     The interval is a percentile one; every draw redraws seeds and subjects.
     """
-    weigh, runs = Redraws(runs, rng, draws), runs[:REDRAWN]
-    prevalence = float(runs[0].test.labels_N.mean())
-    rates_BR3 = np.stack([np.stack(_rates(run, prevalence, weigh), axis=1) for run in runs], axis=1)
-    seeds_BR = rng.multinomial(len(runs), np.full(len(runs), 1 / len(runs)), size=1 + draws) / len(runs)
-    seeds_BR[0] = 1 / len(runs)
+    weigh, prevalence = Redraws(runs, rng, draws), float(runs[0].test.labels_N.mean())
+    measured_3 = np.mean([np.concatenate(_rates(run, prevalence, weigh, redrawn=False)) for run in runs], axis=0)
+    some = runs[:REDRAWN]
+    rates_BR3 = np.stack([np.stack(_rates(run, prevalence, weigh, redrawn=True), axis=1) for run in some], axis=1)[1:]
+    seeds_BR = rng.multinomial(len(some), np.full(len(some), 1 / len(some)), size=draws) / len(some)
     means_B3 = np.einsum("br,brk->bk", seeds_BR, rates_BR3)
     found_B = np.array([estimated_prevalence(*row) for row in means_B3.tolist()])
-    redrawn = found_B[1:][~np.isnan(found_B[1:])]
-    lo, hi = np.quantile(redrawn, [0.025, 0.975]) if len(redrawn) and len(runs) > 1 else (math.nan, math.nan)
-    return LabelShift(prevalence=prevalence, estimated=float(found_B[0]), lo=float(lo), hi=float(hi))
+    found_B = found_B[~np.isnan(found_B)]
+    lo, hi = np.quantile(found_B, [0.025, 0.975]) if len(found_B) and len(runs) > 1 else (math.nan, math.nan)
+    estimated = estimated_prevalence(*measured_3.tolist())
+    return LabelShift(prevalence=prevalence, estimated=estimated, lo=float(lo), hi=float(hi))
 
 
-def _rates(run: BothSplits, prevalence: float, weigh: Redraws) -> list[np.ndarray]:
+def _rates(run: BothSplits, prevalence: float, weigh: Redraws, *, redrawn: bool) -> list[np.ndarray]:
     """Return sensitivity and specificity on validation and the share of test cases called positive, (B,) each."""
     val, test = (
-        weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.weights(scored))
+        weighted_rates(scored.logits_N[:, None] > 0, scored.labels_N == 1, weigh.weights(scored, redrawn))
         for scored in (run.val, run.test)
     )
     return [*val, prevalence * test[0] + (1 - prevalence) * (1 - test[1])]

@@ -63,10 +63,11 @@ class Cuts:
     positive: np.ndarray
 
     def chosen(self, objective: Objective, weights_NB: np.ndarray) -> np.ndarray:
-        """Return the cut that each draw's weights make best, (B,)."""
+        """Return the cut that each draw's weights make best, (B,); without weight on a class, that at logit 0."""
         value_MB = objective(*self.rates(weights_NB))
         value_MB -= self.penalty[:, None]
-        return np.argmax(value_MB, axis=0)
+        cut_B = np.argmax(value_MB, axis=0)
+        return np.where(np.isnan(value_MB).any(axis=0), int(np.argmin(self.penalty)), cut_B)
 
     def rates(self, weights_NB: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return weighted sensitivity and specificity at each cut, (M, B) each; NaN where a class has no weight."""

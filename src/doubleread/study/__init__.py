@@ -18,11 +18,12 @@ from doubleread.study.parse import (
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
 from doubleread.study.threshold_spec import ThresholdSpec
-from doubleread.study.variants import Variant, grouped_name, leakage_variant, variants_of
+from doubleread.study.variants import TWIN, Variant, grouped_name, leakage_variant, variants_of
 
 __all__ = [
     "BUILT_IN",
     "NUMBER",
+    "TWIN",
     "Arm",
     "Assumption",
     "Claim",

@@ -15,6 +15,8 @@ from doubleread.study.parse import Study, checked_tree
 from doubleread.study.schema import Assumption, ExperimentSpec
 
 GROUPED = "group"
+TWIN = f"{VARIED}by-group"
+"""Ends the name of an arm's twin on a split by groups; what an assumption varies has an equals sign in its name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,14 +47,17 @@ def leakage_variant(study: Study) -> Variant:
     for arm in study.arms:
         split = arm.data.split
         if isinstance(split, DrawnSplit) and split.by == "case":
-            data = arm.data.model_copy(update={"split": split.model_copy(update={"by": GROUPED})})
+            # a test set that is drawn stays as the study draws it
+            test_by = "case" if split.test else None
+            twin = split.model_copy(update={"by": GROUPED, "test_by": test_by})
+            data = arm.data.model_copy(update={"split": twin})
             arms[arm.name] = replace(arm, name=grouped_name(arm.name), data=data)
     return Variant(assumption="split", path="data.split.by", alternative=GROUPED, arms=arms)
 
 
 def grouped_name(arm: str) -> str:
-    """Return the name of an arm's twin on a split by groups."""
-    return f"{arm}{VARIED}split={GROUPED}"
+    """Return the name of an arm's twin on a split by groups; see `TWIN`."""
+    return f"{arm}{TWIN}"
 
 
 def variants_of(study: Study) -> tuple[Variant, ...]:

@@ -13,7 +13,7 @@ from doubleread.dataset.audit.differences import Difference, differences_of
 from doubleread.dataset.audit.labels import label_issues
 from doubleread.dataset.audit.measured import Measured
 from doubleread.dataset.audit.pixels import FEATURES
-from doubleread.dataset.audit.rates import excess_of_issues, issue_rates
+from doubleread.dataset.audit.rates import excess_of_issues
 from doubleread.dataset.prepared import PreparedSet
 from doubleread.nouns import SPLITS
 
@@ -131,13 +131,13 @@ def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
     pairs = [
         ([int(i), int(j)], f"correlation {r:.3f}, {distance:.0f} of 64 bits differ{', mirrored' if mirrored else ''}")
         for i, j, distance, r, mirrored in measured.near_K5.tolist()
-        if data.cases[int(i)].digest != data.cases[int(j)].digest
     ]
-    across = [(rows, note) for rows, note in pairs if len({data.cases[row].split for row in rows}) > 1]
-    for kind, chosen, level in (
-        ("near-duplicates across splits", across, "warning"),
-        ("near-duplicates within a split", [pair for pair in pairs if pair not in across], "note"),
+    across = [_across(data, rows) for rows, _ in pairs]
+    for kind, wanted, level in (
+        ("near-duplicates across splits", True, "warning"),
+        ("near-duplicates within a split", False, "note"),
     ):
+        chosen = [pair for pair, straddles in zip(pairs, across, strict=True) if straddles == wanted]
         if chosen:
             differ = sum(len({data.cases[row].label for row in rows}) > 1 for rows, _ in chosen)
             yield Finding(
@@ -151,6 +151,13 @@ def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
                     Example(cases=_names(data, rows), note=f"{_where(data, rows)}; {note}") for rows, note in chosen
                 ),
             )
+
+
+def _across(data: PreparedSet, rows: Sequence[int]) -> bool:
+    """Tell whether cases stand, or for some seed will stand, in two splits."""
+    splits = [data.cases[row].split for row in rows]
+    redrawn = data.meta["split_per_seed"] is not None and sum(split != "test" for split in splits) > 1
+    return redrawn or len(set(splits)) > 1
 
 
 def _subjects(data: PreparedSet) -> Iterator[Finding]:
@@ -228,8 +235,7 @@ def _labels(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
     rows = label_issues(measured.chance_N, data.labels)
     if not len(rows):
         return
-    rates = issue_rates(data, measured)
-    excess = excess_of_issues(rates, data.classes)
+    excess = excess_of_issues(data, measured)
     per_split = Counter(data.cases[row].split for row in rows)
     where = ", ".join(f"{per_split[split]:,} in {split}" for split in SPLITS if per_split[split])
     yield Finding(

@@ -31,7 +31,7 @@ def out_of_fold(thumbnails: np.ndarray, labels_N: np.ndarray, groups_N: np.ndarr
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(flat.std(axis=1, keepdims=True), 1.0)
     for train, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(flat, labels_N, groups_N):
-        if len(np.unique(labels_N[train])) < 2:
+        if len(np.unique(labels_N[train])) < 2 or not np.ptp(flat[train], axis=0).any():
             continue
         components = max(1, min(COMPONENTS, len(train) // 4))
         model = make_pipeline(

@@ -21,6 +21,7 @@ from doubleread.files import read_bytes, write_bytes
 REVISION = 1
 """Raised when the same set would be measured otherwise than before."""
 MAX_BYTES = 2**30
+MOST_PAIRS = 10_000
 _ARRAYS = ("revision", "features", "near", "chance")
 
 
@@ -52,11 +53,20 @@ def _measure(data: PreparedSet, progress: Progress) -> Measured:
     features_NF, thumbnails = measure_pixels(data, progress)
     n = len(data.cases)
     progress("comparing images", 0, n)
-    near_K5 = near_duplicates(thumbnails)
+    near_K5 = _near(data, thumbnails)
     progress("asking a quick model", 0, n)
     return Measured(
         features_NF=features_NF, near_K5=near_K5, chance_N=out_of_fold(thumbnails, data.labels, data.groups)
     )
+
+
+def _near(data: PreparedSet, thumbnails: np.ndarray) -> np.ndarray:
+    """Return the near duplicates among images that differ, one for each content, the likeliest first."""
+    _, rows = np.unique([case.digest for case in data.cases], return_index=True)
+    rows = np.sort(rows)
+    pairs_K5 = near_duplicates(thumbnails[rows])[:MOST_PAIRS]
+    pairs_K5[:, :2] = rows[pairs_K5[:, :2].astype(np.int64)]
+    return pairs_K5
 
 
 def _kept(data: PreparedSet) -> Measured | None:
@@ -69,6 +79,7 @@ def _kept(data: PreparedSet) -> Measured | None:
     except (OSError, ValueError, KeyError, UserError, EOFError, zipfile.BadZipFile):
         return None
     shapes = features.shape == (len(data.cases), len(FEATURES)) and chance.shape == (len(data.cases),)
+    shapes = shapes and near.ndim == 2 and near.shape[1:] == (5,) and bool((near[:, :2] < len(data.cases)).all())
     if revision != REVISION or not shapes:
         return None
     return Measured(features_NF=features, near_K5=near, chance_N=chance)

@@ -54,10 +54,9 @@ def _of(pixels: np.ndarray) -> Sequence[float]:
 
 def _border(pixels: np.ndarray) -> float:
     height, width = pixels.shape
-    rows = np.ptp(pixels, axis=1) <= FLAT
-    if rows.all():
+    rows, columns = np.ptp(pixels, axis=1) <= FLAT, np.ptp(pixels, axis=0) <= FLAT
+    if rows.all() or columns.all():
         return 1.0
-    columns = np.ptp(pixels, axis=0) <= FLAT
     down = height - _blank(rows) - _blank(rows[::-1])
     across = width - _blank(columns) - _blank(columns[::-1])
     return 1.0 - down * across / (height * width)
