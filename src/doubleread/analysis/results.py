@@ -27,9 +27,8 @@ from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
 from doubleread.study import TWIN, Arm, Study, Variant, data_key, leakage_variant, study_of, variants_of
 
-
-MOST_RUNS, FEWEST = 300, 10
-"""Runs that the gap is taken from, and seeds of an arm that it has in any case."""
+MANY_RUNS, ENOUGH_RUNS, FEWEST = 300, 120, 10
+"""From how many runs on the gap is taken from fewer, how many that are, and seeds of an arm that it has in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +172,13 @@ class StudyResult:
     def gaps(self) -> Gaps:
         """Why validation and test differ, arm by arm and over the arms.
 
-        Of studies with more than `MOST_RUNS` runs, from the first seeds of each arm: their number is shown.
+        Of studies with more than `MANY_RUNS` runs, from the first seeds of each arm: their number is shown.
         """
-        seeds = max(FEWEST, MOST_RUNS // len(self.arms))
+        runs = max(len(arm.scores) for arm in self.arms)
+        if sum(len(arm.scores) for arm in self.arms) > MANY_RUNS:
+            runs = max(FEWEST, ENOUGH_RUNS // len(self.arms))
         twins = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.grouped.items()}
-        return gaps_of({arm.arm.name: arm.scores[:seeds] for arm in self.arms}, twins, self.study.thresholds)
+        return gaps_of({arm.arm.name: arm.scores[:runs] for arm in self.arms}, twins, self.study.thresholds)
 
     @cached_property
     def audits(self) -> tuple[Audited, ...]:
