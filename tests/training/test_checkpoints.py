@@ -70,7 +70,7 @@ def _short_stretches(monkeypatch):
     monkeypatch.setattr("doubleread.training.loop.STRETCH_SECONDS", 0.0)
 
 
-def same(found, whole):
+def assert_same(found, whole):
     assert hash_of(found) == hash_of(whole)
     assert np.array_equal(found.val_logits, whole.val_logits)
     assert np.array_equal(found.test_logits, whole.test_logits)
@@ -87,7 +87,7 @@ def test_killed_in_the_first_epoch_in_the_middle_and_at_an_epochs_end(data, path
         checkpoint = interrupted(plan, data, on(path), pause)
         assert (len(checkpoint.epochs), len(checkpoint.part.losses)) == place
         torch.manual_seed(pause)
-        same(train(plan, 3, "unit", data, compute=on(path), start=checkpoint), whole)
+        assert_same(train(plan, 3, "unit", data, compute=on(path), start=checkpoint), whole)
 
 
 @pytest.mark.parametrize("path", paths())
@@ -99,7 +99,7 @@ def test_bf16_and_more_than_one_tile(path):
     whole = train(plan, 3, "unit", data, compute=on(path, "bf16"))
     for pause in (1, 3, 6):
         checkpoint = interrupted(plan, data, on(path, "bf16"), pause)
-        same(train(plan, 3, "unit", data, compute=on(path, "bf16"), start=checkpoint), whole)
+        assert_same(train(plan, 3, "unit", data, compute=on(path, "bf16"), start=checkpoint), whole)
 
 
 @pytest.mark.parametrize("path", ["reference", *paths()])
@@ -109,7 +109,7 @@ def test_interrupted_again_and_again(data, path):
     start = None
     for _ in range(5):
         start = interrupted(plan, data, on(path), 2, start)
-    same(train(plan, 3, "unit", data, compute=on(path), start=start), whole)
+    assert_same(train(plan, 3, "unit", data, compute=on(path), start=start), whole)
 
 
 @pytest.mark.parametrize("path", ["reference", *paths()])
@@ -141,7 +141,7 @@ def test_where_an_epoch_is_cut_changes_nothing(data, monkeypatch):
             monkeypatch.setattr("doubleread.training.loop.FIRST_STRETCH", steps)
             results.append(train(recipe(), 3, "unit", data, compute=on(path)))
         for found in results[1:]:
-            same(found, results[0])
+            assert_same(found, results[0])
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -162,7 +162,7 @@ def test_a_stack_that_goes_on(data, optimizer):
             train_together(specs, "cpu", on_pause=on_pause)
         again = train_together(specs, "cpu", starts=[kept[run] for run in range(3)])
         for found, expected in zip(again, whole, strict=True):
-            same(found, expected)
+            assert_same(found, expected)
 
 
 def test_time_spent_before_is_counted(data):

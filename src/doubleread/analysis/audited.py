@@ -12,9 +12,11 @@ from doubleread.dataset.audit import (
     FEATURES,
     Finding,
     Measured,
+    Summary,
     classes_in_excess,
     findings_of,
     measured_of,
+    summary_of,
 )
 from doubleread.seeds import stream
 from doubleread.stats import Domain, domain_classifier
@@ -28,7 +30,9 @@ SUSPECTS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audited:
-    """One prepared set: its findings, what was measured, and the domain classifier of each class by name.
+    """One prepared set: its findings, what was measured, each split and class in a few numbers, the domain classifiers.
+
+    `domains` has that of each class by name; where validation is redrawn for each seed, of the draw that is kept.
 
     `suspects` names what in the data could make validation and test differ: `duplicates`, `near-duplicates` and
     `shared subjects` across splits; `wrong labels`, where the labels of both classes are disputed more often in test,
@@ -38,6 +42,7 @@ class Audited:
     data: PreparedSet
     measured: Measured
     findings: tuple[Finding, ...]
+    summary: tuple[Summary, ...]
     domains: Mapping[str, Domain]
     suspects: tuple[str, ...]
 
@@ -50,6 +55,7 @@ def audited(data: PreparedSet) -> Audited:
         data=data,
         measured=measured,
         findings=findings,
+        summary=tuple(summary_of(data, measured)),
         domains={name: _domain(data, measured, label) for label, name in enumerate(data.classes)},
         suspects=(*_leaks(findings), *_labels(data, measured)),
     )

@@ -26,7 +26,7 @@ from doubleread.stats import (
     Scored,
     calibration_covariance,
     called_positive_covariance,
-    contrast,
+    estimate,
     gap_draws,
     gap_of,
     label_shift,
@@ -43,9 +43,8 @@ from doubleread.stats import (
 from doubleread.study import ThresholdSpec
 
 HALF = "0.5"
-MOST_DRAWN = 200_000
-"""Redraws in all: of many runs each has fewer, because they have their chance in common."""
-FEWEST_DRAWS = 200
+DRAWS, FEWEST_DRAWS, MOST_DRAWN = 1000, 200, 200_000
+"""Redraws of a run, and of all together: of many runs each has fewer, because they have their chance in common."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +127,8 @@ def gaps_of(
     own = {arm: [_both(run, None) for run in runs] for arm, runs in runs_of.items()}
     paired = {arm: _paired(runs, grouped.get(arm, ())) for arm, runs in runs_of.items()}
     scored = {arm: [_both(run, twin) for run, twin in pairs] if pairs else own[arm] for arm, pairs in paired.items()}
-    draws = _draws(scored)
+    many = max(FEWEST_DRAWS, min(DRAWS, MOST_DRAWN // sum(map(len, scored.values()))))
+    draws = dict(zip(scored, gap_draws(list(scored.values()), stream("gap", 0), many), strict=True))
     found = [
         _arm_gap(arm, runs, own[arm], [run.seed for run, _ in paired[arm]], draws[arm], thresholds)
         for arm, runs in runs_of.items()
@@ -152,19 +152,6 @@ def _both(run: RunScores, twin: RunScores | None) -> BothSplits:
 
 def _scored(cases: CaseSet, logits_N: np.ndarray) -> Scored:
     return Scored(logits_N=logits_N, labels_N=cases.labels_N, subjects_N=cases.subjects_N)
-
-
-def _draws(scored: Mapping[str, Sequence[BothSplits]]) -> dict[str, GapDraws]:
-    """Return what each gap is made of; arms with leakage measured and arms without are drawn apart."""
-    runs = sum(map(len, scored.values()))
-    draws = max(FEWEST_DRAWS, min(1000, MOST_DRAWN // runs))
-    found: dict[str, GapDraws] = {}
-    for measured in (True, False):
-        mine = {arm: both for arm, both in scored.items() if (both[0].grouped is not None) == measured}
-        if mine:
-            drawn = gap_draws(list(mine.values()), stream("gap", 0), draws)
-            found |= dict(zip(mine, drawn, strict=True))
-    return {arm: found[arm] for arm in scored}
 
 
 def _overall(
@@ -278,12 +265,7 @@ def _values(
 def _estimate(values_R: np.ndarray, covariance_RR: np.ndarray | None) -> Estimate:
     """Return the mean over the seeds for which there is a value, with its interval."""
     known = np.flatnonzero(~np.isnan(values_R))
-    if covariance_RR is not None:
-        covariance_RR = covariance_RR[np.ix_(known, known)][None, :, None, :]
-    if not len(known):
-        nan = float("nan")
-        return Estimate(value=nan, seed_var=nan, case_var=nan, se=nan, df=nan, lo=nan, hi=nan, p=nan)
-    return contrast(values_R[None, known], np.ones(1), covariance_RR)
+    return estimate(values_R[known], None if covariance_RR is None else covariance_RR[np.ix_(known, known)])
 
 
 def _outputs(both: Sequence[BothSplits], label: int) -> float:

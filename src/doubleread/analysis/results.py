@@ -174,11 +174,10 @@ class StudyResult:
 
         Of studies with more than `MANY_RUNS` runs, from the first seeds of each arm: their number is shown.
         """
-        runs = max(len(arm.scores) for arm in self.arms)
-        if sum(len(arm.scores) for arm in self.arms) > MANY_RUNS:
-            runs = max(FEWEST, ENOUGH_RUNS // len(self.arms))
+        many = sum(len(arm.scores) for arm in self.arms) > MANY_RUNS
+        most = max(FEWEST, ENOUGH_RUNS // len(self.arms)) if many else None
         twins = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.grouped.items()}
-        return gaps_of({arm.arm.name: arm.scores[:runs] for arm in self.arms}, twins, self.study.thresholds)
+        return gaps_of({arm.arm.name: arm.scores[:most] for arm in self.arms}, twins, self.study.thresholds)
 
     @cached_property
     def audits(self) -> tuple[Audited, ...]:

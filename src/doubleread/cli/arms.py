@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from doubleread.analysis import StudyResult
-from doubleread.cli.gap import print_gaps
+from doubleread.cli.gap import notes_of, print_gaps
 from doubleread.cli.verdicts import print_claims, print_registration
 from doubleread.report import words
 from doubleread.report.tables import reported_of
@@ -22,7 +22,7 @@ def print_result(console: Console, result: StudyResult) -> None:
     if result.claims:
         print_claims(console, result.claims, result.settings)
     print_arms(console, result)
-    print_gaps(console, result)
+    print_gaps(console, result.gaps, notes_of(result))
 
 
 def print_arms(console: Console, result: StudyResult) -> None:

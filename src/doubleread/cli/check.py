@@ -199,7 +199,6 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
     for audit in audits:
         data = audit.data
         console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", markup=False)
-        console.print(_counts(data))
         print_audit(console, audit)
     console.print()
     for experiment in study.experiments:
@@ -220,12 +219,3 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
         console.print("leakage: every arm that splits by case is trained on a split by groups too", markup=False)
     how = "; ".join(", ".join(compute.values()) for compute in plan["computed"])
     console.print(f"computed by: {how}", markup=False)
-
-
-def _counts(data: PreparedSet) -> Table:
-    table = Table(box=None, padding=(0, 2))
-    for column in ("split", "class", "cases", "subjects"):
-        table.add_column(column, justify="right" if column in ("cases", "subjects") else "left")
-    for row in data.counts():
-        table.add_row(row["split"], Text(row["class"]), f"{row['cases']:,}", f"{row['subjects']:,}")
-    return table

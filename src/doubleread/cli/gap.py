@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from doubleread.analysis import Audited, Gaps, StudyResult
 from doubleread.dataset.audit import Finding
-from doubleread.report.gaps import beside_sentences, gap_sentence, leakage_note, points, suspects_text
+from doubleread.report.gaps import beside_sentences, gap_sentence, leakage_note, suspects_text, tenths, verdict_text
 from doubleread.stats import PARTS, Estimate, Gap
 
 STYLES = {"error": "bold red", "warning": "bold magenta", "note": "bold"}
@@ -19,24 +19,24 @@ SHOWN = 3
 """Examples of a finding, and cases of an example, that are printed; `--json` has all."""
 
 
-def print_gaps(console: Console, result: StudyResult) -> None:
-    """Print every arm's gap in its parts, then what it is made of and what stands beside it."""
-    gaps = result.gaps
+def print_gaps(console: Console, gaps: Gaps, notes: Sequence[str] = ()) -> None:
+    """Print every arm's gap in its parts, what it is made of, and `notes` of what else is known, if there is one."""
     if not gaps.arms:
         return
-    print_gap_table(console, gaps)
-    for text in _sentences(gaps):
+    console.print(_gap_table(gaps))
+    for text in [*_sentences(gaps), *notes]:
         console.print(Padding(Text(text), (0, 0, 0, 2)))
-    notes = [note for note in [leakage_note(result)] if note]
-    for audit in result.audits:
-        notes += suspects_text(audit)
-    for note in notes:
-        console.print(Padding(Text(note), (0, 0, 0, 2)))
     console.print()
 
 
-def print_gap_table(console: Console, gaps: Gaps) -> None:
-    """Print a line for each arm: validation, test, the gap and its parts in points of accuracy."""
+def notes_of(result: StudyResult) -> list[str]:
+    """Return what is known of a study's gap beyond its runs: what was not measured, what the audits found."""
+    found = [text for audit in result.audits for text in suspects_text(audit)]
+    return [*filter(None, [leakage_note(result)]), *found]
+
+
+def _gap_table(gaps: Gaps) -> Table:
+    """Return a line for each arm: validation, test, the gap and its parts in points of accuracy."""
     named: list[tuple[str, Gap]] = [(gap.arm, gap.gap) for gap in gaps.arms]
     if gaps.overall is not None:
         named.append(("mean of the arms", gaps.overall))
@@ -47,17 +47,13 @@ def print_gap_table(console: Console, gaps: Gaps) -> None:
         table.add_column(name, justify="left" if name in ("arm", "verdict") else "right", no_wrap=name == "arm")
     for name, gap in named:
         cells = [_cell(gap.gap), *(_cell(getattr(gap, part)) for part in parts)]
-        verdict = gap.verdict.kind if gap.verdict.kind != "mostly" else f"mostly {gap.verdict.parts[0]}"
-        table.add_row(Text(name), f"{100 * gap.val.value:.1f}", f"{100 * gap.test.value:.1f}", *cells, verdict)
-    console.print(table)
+        ends = [f"{100 * end.value:.1f}" for end in (gap.val, gap.test)]
+        table.add_row(Text(name), *ends, *cells, verdict_text(gap))
+    return table
 
 
 def _cell(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    value, _, interval = points(estimate).partition(" points")
-    plain = math.isnan(estimate.lo) or estimate.lo == estimate.hi
-    return value if plain else f"{value}\n{interval.strip(' ()')}"
+    return "–" if estimate is None else "\n".join(filter(None, tenths(estimate)))
 
 
 def _sentences(gaps: Gaps) -> list[str]:
@@ -70,13 +66,27 @@ def _sentences(gaps: Gaps) -> list[str]:
 
 
 def print_audit(console: Console, audit: Audited) -> None:
-    """Print what the audit of a prepared set found, each with its first cases and what to do."""
+    """Print cases, sizes and medians of each split and class, and each finding with its first cases and what to do."""
+    console.print(_summary_table(audit))
     if not audit.findings:
         console.print("audit: nothing was found")
         return
     console.print("audit", style="bold")
     for finding in audit.findings:
         _print_finding(console, finding)
+
+
+def _summary_table(audit: Audited) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    shown = ("mean", "sd", "border", "sharpness")
+    for name in ("split", "class", "cases", "subjects", "size", "mode", *shown):
+        table.add_column(name, justify="left" if name in ("split", "class", "mode") else "right")
+    for row in audit.summary:
+        size = f"{row.medians['width']:.0f} × {row.medians['height']:.0f}"
+        medians = [f"{row.medians[name]:.3g}" for name in shown]
+        cells = [row.split, Text(row.class_name), f"{row.cases:,}", f"{row.subjects:,}", size, ", ".join(row.modes)]
+        table.add_row(*cells, *medians)
+    return table
 
 
 def _print_finding(console: Console, finding: Finding) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from doubleread.cli.gap import print_gaps
 from doubleread.cli.show import out, print_json
 from doubleread.cli.verdicts import print_claims
-from doubleread.report import claims_json, words
+from doubleread.report import claims_json, gap_json, words
 from doubleread.report.judgement import judge
 
 
@@ -16,7 +17,9 @@ def judge_command(logits: str, claims: str, as_json: bool) -> None:
     if as_json:
         seeds = {arm: judged.evidence.seeds_of(arm) for arm in judged.evidence.arms}
         print_json({"arms": [{"arm": arm, "seeds": found} for arm, found in seeds.items()],
-                    "claims": claims_json(judged.results)})  # fmt: skip
+                    "claims": claims_json(judged.results),
+                    "gap": gap_json(judged.gaps)})  # fmt: skip
         return
     print_claims(out(), judged.results)
+    print_gaps(out(), judged.gaps)
     out().print(words.INTENDED_USE)

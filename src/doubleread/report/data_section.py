@@ -9,7 +9,7 @@ import numpy as np
 
 from doubleread.analysis import Audited
 from doubleread.dataset import PreparedSet
-from doubleread.dataset.audit import FEATURES, Finding
+from doubleread.dataset.audit import Finding
 from doubleread.nouns import SPLITS
 from doubleread.report import words
 from doubleread.report.gaps import suspects_text
@@ -97,21 +97,16 @@ def _finding(data: PreparedSet, finding: Finding) -> dict[str, Any]:
 
 def _statistics(audit: Audited) -> list[dict[str, Any]]:
     """Return a row for each split and class: sizes, modes, medians of what was measured."""
-    data, found = audit.data, []
-    for split in SPLITS:
-        rows = data.rows(split)
-        for label, name in enumerate(data.classes):
-            mine = rows[data.labels[rows] == label]
-            features = audit.measured.features_NF[mine]
-            medians = {feature: float(np.median(features[:, FEATURES.index(feature)])) for feature in FEATURES}
-            modes = sorted({data.cases[row].mode or "not known" for row in mine})
-            found.append(
-                {
-                    "split": split,
-                    "class": name,
-                    "size": f"{medians['width']:.0f} × {medians['height']:.0f}",
-                    "modes": ", ".join(modes),
-                    "medians": [f"{100 * medians[c]:.1f} %" if c == "border" else f"{medians[c]:.1f}" for c in COLUMNS],
-                }
-            )
-    return found
+    return [
+        {
+            "split": row.split,
+            "class": row.class_name,
+            "size": f"{row.medians['width']:.0f} × {row.medians['height']:.0f}",
+            "modes": ", ".join(row.modes),
+            "medians": [
+                f"{100 * row.medians[name]:.1f} %" if name == "border" else f"{row.medians[name]:.1f}"
+                for name in COLUMNS
+            ],
+        }
+        for row in audit.summary
+    ]

@@ -9,13 +9,13 @@ from typing import Any
 from doubleread.analysis import ArmGap, Gaps, StudyResult, WorstCase, worst_cases
 from doubleread.report.figures import rendered
 from doubleread.report.gap_figures import reliability_figure, waterfall_figure
-from doubleread.report.gaps import MEANING, ORDER, beside_sentences, gap_sentence, leakage_note, points
+from doubleread.report.gaps import MEANING, ORDER, beside_sentences, gap_sentence, leakage_note, tenths, verdict_text
 from doubleread.report.thumbnails import thumbnail
 from doubleread.report.words import p_text
 from doubleread.stats import PARTS, Estimate, Gap
 
 WORST = 12
-NOTHING = Estimate(value=math.nan, seed_var=0, case_var=0, se=0, df=0, lo=math.nan, hi=math.nan, p=math.nan)
+UNKNOWN = {"value": "–", "interval": ""}
 RESCALED = {"none": "as trained", "temperature": "temperature scaling", "platt": "Platt scaling"}
 
 
@@ -58,7 +58,7 @@ def _rows(gaps: Gaps) -> list[dict[str, Any]]:
             "test": _percent(gap.test),
             "gap": _points_cell(gap.gap),
             "parts": [_points_cell(getattr(gap, part)) for part in PARTS],
-            "verdict": gap.verdict.kind,
+            "verdict": verdict_text(gap),
             "shown": ", ".join(gap.verdict.parts),
         }
         for name, gap, seeds in named
@@ -106,7 +106,7 @@ def _points(gap: ArmGap) -> list[dict[str, Any]]:
             "test": _percent(point.test["accuracy"]),
             "sensitivity": _percent(point.test["sensitivity"]),
             "specificity": _percent(point.test["specificity"]),
-            "gain": _plain(NOTHING) if name == "0.5" else _points_cell(point.gain),
+            "gain": UNKNOWN if name == "0.5" else _points_cell(point.gain),
         }
         for name, point in gap.points.items()
     ]
@@ -148,10 +148,8 @@ def _case(worst: WorstCase, classes: tuple[str, str], image: str) -> dict[str, A
 
 
 def _points_cell(estimate: Estimate | None) -> dict[str, str]:
-    if estimate is None:
-        return {"value": "not measured", "interval": ""}
-    value, _, interval = points(estimate).partition(" points")
-    return {"value": value, "interval": "" if estimate.lo == estimate.hi else interval.strip(" ()")}
+    value, interval = ("not measured", "") if estimate is None else tenths(estimate)
+    return {"value": value, "interval": interval}
 
 
 def _percent(estimate: Estimate) -> dict[str, str]:
@@ -165,7 +163,7 @@ def _percent(estimate: Estimate) -> dict[str, str]:
 
 def _plain(estimate: Estimate, digits: int = 3, *, share: bool = False) -> dict[str, str]:
     if math.isnan(estimate.value):
-        return {"value": "–", "interval": ""}
+        return UNKNOWN
     lo, hi = (max(0.0, estimate.lo), min(1.0, estimate.hi)) if share else (estimate.lo, estimate.hi)
     interval = "" if math.isnan(estimate.lo) else f"{lo:.{digits}f} to {hi:.{digits}f}"
     value = f"{estimate.value:.{digits}f}"

@@ -41,10 +41,19 @@ ORDER = (
 
 def points(estimate: Estimate) -> str:
     """Return `10.1 points (5.8 to 14.3)`, or without an interval where there is none."""
-    value = _tenth(estimate.value)
-    if math.isnan(estimate.lo):
-        return f"{value} points"
-    return f"{value} points ({_tenth(estimate.lo)} to {_tenth(estimate.hi)})"
+    value, interval = tenths(estimate)
+    return f"{value} points ({interval})" if interval else f"{value} points"
+
+
+def tenths(estimate: Estimate) -> tuple[str, str]:
+    """Return points of accuracy as `10.1` and their interval as `5.8 to 14.3`, empty where there is none to tell."""
+    known = not math.isnan(estimate.lo) and estimate.lo != estimate.hi
+    return _tenth(estimate.value), f"{_tenth(estimate.lo)} to {_tenth(estimate.hi)}" if known else ""
+
+
+def verdict_text(gap: Gap) -> str:
+    """Return `mostly threshold`, or the kind of a verdict that names no part."""
+    return f"mostly {gap.verdict.parts[0]}" if gap.verdict.kind == "mostly" else gap.verdict.kind
 
 
 def _tenth(share: float) -> str:
@@ -207,7 +216,7 @@ def _estimate_json(estimate: Estimate) -> dict[str, float | None]:
 
 
 def audit_json(audit: Audited) -> dict[str, Any]:
-    """Return an audit for JSON: every finding with all its cases, suspects, and the domain classifiers."""
+    """Return an audit for JSON: every finding with all its cases, splits and classes, suspects, domain classifiers."""
     return {
         "data": audit.data.data_hash,
         "findings": [
@@ -220,6 +229,17 @@ def audit_json(audit: Audited) -> dict[str, Any]:
                 "examples": [{"cases": list(example.cases), "note": example.note} for example in finding.examples],
             }
             for finding in audit.findings
+        ],
+        "summary": [
+            {
+                "split": row.split,
+                "class": row.class_name,
+                "cases": row.cases,
+                "subjects": row.subjects,
+                "modes": list(row.modes),
+                "medians": row.medians,
+            }
+            for row in audit.summary
         ],
         "suspects": list(audit.suspects),
         "domains": {name: _domain_json(domain) for name, domain in audit.domains.items()},

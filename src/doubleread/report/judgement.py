@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from doubleread.analysis import ClaimResult, Evidence, judge_claims, read_logits_file, with_bootstrap
+from doubleread.analysis import (
+    ClaimResult,
+    Evidence,
+    Gaps,
+    gaps_of,
+    judge_claims,
+    read_logits_file,
+    with_bootstrap,
+)
 from doubleread.report.claims import claims_frame
 from doubleread.report.forest import forest_figure
-from doubleread.study import load_claims
+from doubleread.report.gaps import gap_frame
+from doubleread.study import default_thresholds, load_claims
 
 
 class Judgement:
@@ -24,6 +34,17 @@ class Judgement:
     def claims(self) -> pd.DataFrame:
         """Return a row for each claim: estimate, interval, p, verdict, sentence."""
         return claims_frame(self.results)
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """Why validation and test differ, of the arms whose validation logits are there; leakage is not measured."""
+        known = self.evidence
+        arms = {arm: [known.runs[arm, seed] for seed in known.seeds_of(arm)] for arm in known.arms}
+        return gaps_of(arms, {}, default_thresholds())
+
+    def gap(self) -> pd.DataFrame:
+        """Return a row for each arm and one for their mean: validation, test, the parts of the gap, the verdict."""
+        return gap_frame(self.gaps)
 
     def plot_claims(self) -> Figure:
         """Return every claim's gain with its interval beside the margin."""

@@ -49,8 +49,8 @@ def prepare_study(
     """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
     `variants` are alternatives of its assumptions that are to be trained as well, as are the arms on a split by groups
-    where the study measures leakage; `device` is where: `auto` (CUDA where
-    there is one), `cpu` or `cuda`. With `refuse` false a known leak does not stop it.
+    where the study measures leakage; `device` is where: `auto` (CUDA where there is one), `cpu` or `cuda`. With
+    `refuse` false a known leak does not stop it.
 
     Raises:
         UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.

@@ -27,7 +27,6 @@ from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws, Scored, betwee
 from doubleread.stats.thresholds import most_accurate, weighted_rates
 from doubleread.stats.verdict import FEWEST_SEEDS
 
-DRAWS = 1000
 PARTS = ("leakage", "prevalence", "threshold", "ranking")
 _WEIGHTS = {
     # A_v of the study's split, A_v(.5; π_v), A_v(.5; π_t), A_v(t*; π_t), A_t(.5), A_t(t*)
@@ -142,17 +141,17 @@ def _verdict(
 
 
 def gap_draws(
-    arms: Sequence[Sequence[BothSplits]], rng: np.random.Generator, draws: int = DRAWS, redrawn: int = REDRAWN
+    arms: Sequence[Sequence[BothSplits]], rng: np.random.Generator, draws: int, redrawn: int = REDRAWN
 ) -> list[GapDraws]:
     """Return what the gap of each arm is made of, for its seeds.
 
     Of the subjects' redraws, see `Redraws`; only the first `redrawn` seeds of an arm have them: what the seeds' chance
-    has in common is the same for all. Leakage is measured where every run has a `grouped` one.
+    has in common is the same for all. Leakage is measured in an arm where every run has a `grouped` one.
     """
     weigh = Redraws([run for runs in arms for run in runs], rng, draws)
-    has_leakage = all(run.grouped is not None for runs in arms for run in runs)
     found = []
     for runs in arms:
+        has_leakage = all(run.grouped is not None for run in runs)
         every = [_accuracies(run, weigh, has_leakage, place < redrawn) for place, run in enumerate(runs)]
         found.append(
             GapDraws(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,9 @@ class BothSplits:
         return [self.val, self.test] if self.grouped is None else [self.val, self.test, self.grouped]
 
 
+_Kept = dict[int, tuple[np.ndarray, np.ndarray]]
+
+
 class Redraws:
     """Redraws of the subjects of several runs, by weights; and folds of each set of cases.
 
@@ -55,15 +58,20 @@ class Redraws:
         self._fold_seed = int(rng.integers(2**31))
         self._weights_PB = np.ones((len(self._names), 1 + draws))
         self._weights_PB[:, 1:] = rng.standard_exponential((len(self._names), draws))
-        self._made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._weights: _Kept = {}
+        self._folds: _Kept = {}
 
     def weights(self, scored: Scored, redrawn: bool = True) -> np.ndarray:
         """Return the weights of a set of cases, (N, 1 + draws): 1, and the redraws; without them (N, 1)."""
-        return self._of(scored)[0] if redrawn else np.ones((len(scored.labels_N), 1))
+        if not redrawn:
+            return np.ones((len(scored.labels_N), 1))
+        return self._kept(
+            self._weights, scored, lambda: self._weights_PB[np.searchsorted(self._names, scored.subjects_N)]
+        )
 
     def cross_fitted(self, scored: Scored, objective: Objective, redrawn: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return sensitivity and specificity at cross-fitted cuts, (1 + draws,) each: as measured, and the redraws."""
-        fold_NF = self._folds(scored)
+        fold_NF = self._kept(self._folds, scored, lambda: self._made_folds(scored))
         cuts = cuts_of(scored.labels_N, scored.logits_N)
         measured = cross_fitted_rates(cuts, objective, np.ones(fold_NF.shape), fold_NF)
         found = [np.array([rate_F.mean()]) for rate_F in measured]
@@ -73,19 +81,17 @@ class Redraws:
             found = [np.concatenate([first, rest]) for first, rest in zip(found, again, strict=True)]
         return found[0], found[1]
 
-    def _of(self, scored: Scored) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights of a set of cases, made once for each set."""
-        key = id(scored.subjects_N)
-        if key not in self._made:
-            weights_NB = self._weights_PB[np.searchsorted(self._names, scored.subjects_N)]
-            # the subjects are kept too: an id is another array's once its own is gone
-            self._made[key] = weights_NB, scored.subjects_N
-        return self._made[key]
-
-    def _folds(self, scored: Scored) -> np.ndarray:
-        """Return the folds of a set of cases, (N, REPEATS)."""
+    def _made_folds(self, scored: Scored) -> np.ndarray:
         rng = np.random.Generator(np.random.PCG64(self._fold_seed))
         return np.stack([folds_of(scored.labels_N, scored.subjects_N, rng) for _ in range(REPEATS)], axis=1)
+
+    def _kept(self, kept: _Kept, scored: Scored, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what belongs to a set of cases, made once."""
+        key = id(scored.subjects_N)
+        if key not in kept:
+            # the subjects are kept too: an id is another array's once its own is gone
+            kept[key] = make(), scored.subjects_N
+        return kept[key][0]
 
 
 def between_seeds(psi_BK: np.ndarray, seeds: int) -> np.ndarray | None:

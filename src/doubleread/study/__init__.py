@@ -17,7 +17,7 @@ from doubleread.study.parse import (
 )
 from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
-from doubleread.study.threshold_spec import ThresholdSpec
+from doubleread.study.threshold_spec import ThresholdSpec, default_thresholds
 from doubleread.study.variants import TWIN, Variant, grouped_name, leakage_variant, variants_of
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Variant",
     "built_in_raw",
     "data_key",
+    "default_thresholds",
     "document_of",
     "grouped_name",
     "label_of",

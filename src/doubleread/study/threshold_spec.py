@@ -64,6 +64,11 @@ def _all_different(rules: tuple[ThresholdSpec, ...]) -> tuple[ThresholdSpec, ...
     return rules
 
 
+def default_thresholds() -> tuple[ThresholdSpec, ...]:
+    """Return the rules of a study that names none."""
+    return tuple(ThresholdSpec.model_validate(_written(text)) for text in DEFAULT)
+
+
 Threshold = Annotated[ThresholdSpec, BeforeValidator(_written), expecting(_EXPECTED)]
 Thresholds = Annotated[
     tuple[Threshold, ...],

@@ -95,36 +95,39 @@ def _constant(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
 def _exact(data: PreparedSet) -> Iterator[Finding]:
     rows_of = {case.case: row for row, case in enumerate(data.cases)}
     groups = [(group, [rows_of[case] for case in group["cases"]]) for group in data.meta["audit"]["duplicates"]]
-    contradictory = [rows for _, rows in groups if len({data.cases[row].label for row in rows}) > 1]
-    across = [rows for group, rows in groups if len(group["splits"]) > 1]
-    within = [rows for group, rows in groups if len(group["splits"]) == 1]
-    if contradictory:
-        yield Finding(
-            kind="duplicates with different labels",
-            level="warning",
-            count=len(contradictory),
-            text=f"{_groups(contradictory)} of byte-identical images carry both labels",
-            advice="find out which label is right; one of them is wrong",
-            examples=_examples(data, contradictory),
-        )
-    if across:
-        yield Finding(
-            kind="duplicates across splits",
-            level=_leak_level(data),
-            count=len(across),
-            text=f"{_groups(across)} of byte-identical images reach over two splits, learned by heart on one side",
-            advice="keep one of each, or split with by: group; gap: {leakage: true} measures what they are worth",
-            examples=_examples(data, across),
-        )
-    if within:
-        yield Finding(
-            kind="duplicates within a split",
-            level="note",
-            count=len(within),
-            text=f"{_groups(within)} of byte-identical images within one split count more than once",
-            advice="keep one of each",
-            examples=_examples(data, within),
-        )
+    for kind, level, mine, says, advice in (
+        (
+            "duplicates with different labels",
+            "warning",
+            [rows for _, rows in groups if _labels_differ(data, rows)],
+            "carry both labels",
+            "find out which label is right; one of them is wrong",
+        ),
+        (
+            "duplicates across splits",
+            _leak_level(data),
+            [rows for group, rows in groups if len(group["splits"]) > 1],
+            "reach over two splits, learned by heart on one side",
+            "keep one of each, or split with by: group; gap: {leakage: true} measures what they are worth",
+        ),
+        (
+            "duplicates within a split",
+            "note",
+            [rows for group, rows in groups if len(group["splits"]) == 1],
+            "within one split count more than once",
+            "keep one of each",
+        ),
+    ):
+        if mine:
+            number = f"{len(mine):,} {_plural('group', 'groups', len(mine))}"
+            yield Finding(
+                kind=kind,
+                level=level,
+                count=len(mine),
+                text=f"{number} of byte-identical images {says}",
+                advice=advice,
+                examples=tuple(Example(cases=_names(data, rows), note=_where(data, rows)) for rows in mine),
+            )
 
 
 def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
@@ -139,7 +142,7 @@ def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
     ):
         chosen = [pair for pair, straddles in zip(pairs, across, strict=True) if straddles == wanted]
         if chosen:
-            differ = sum(len({data.cases[row].label for row in rows}) > 1 for rows, _ in chosen)
+            differ = sum(_labels_differ(data, rows) for rows, _ in chosen)
             yield Finding(
                 kind=kind,
                 level=level,
@@ -260,8 +263,8 @@ def _leak_level(data: PreparedSet) -> str:
     return "warning" if data.meta["settings"].get("allow_leakage") else "error"
 
 
-def _examples(data: PreparedSet, groups: Sequence[Sequence[int]]) -> tuple[Example, ...]:
-    return tuple(Example(cases=_names(data, rows), note=_where(data, rows)) for rows in groups)
+def _labels_differ(data: PreparedSet, rows: Sequence[int]) -> bool:
+    return len({data.cases[row].label for row in rows}) > 1
 
 
 def _names(data: PreparedSet, rows: Sequence[int]) -> tuple[str, ...]:
@@ -274,10 +277,6 @@ def _where(data: PreparedSet, rows: Sequence[int]) -> str:
         f"{split}, {name}" + (f" ({n})" if n > 1 else "")
         for (split, name), n in sorted(found.items(), key=lambda pair: SPLITS.index(pair[0][0]))
     )
-
-
-def _groups(groups: Sequence[object]) -> str:
-    return f"{len(groups):,} {_plural('group', 'groups', len(groups))}"
 
 
 def _plural(one: str, many: str, n: int) -> str:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,11 @@ from doubleread.dataset.audit.pixels import FEATURES, measure_pixels
 from doubleread.dataset.prepared import AUDIT, PreparedSet
 from doubleread.dataset.reading import Progress, no_progress
 from doubleread.errors import UserError
-from doubleread.files import read_bytes, write_bytes
+from doubleread.files import write_bytes
+from doubleread.images import read_npz
 
 REVISION = 1
 """Raised when the same set would be measured otherwise than before."""
-MAX_BYTES = 2**30
 MOST_PAIRS = 10_000
 _ARRAYS = ("revision", "features", "near", "chance")
 
@@ -71,12 +70,12 @@ def _near(data: PreparedSet, thumbnails: np.ndarray) -> np.ndarray:
 
 def _kept(data: PreparedSet) -> Measured | None:
     """Return what is kept of an earlier time; None where there is nothing, or nothing of use."""
-    if not (data.folder / AUDIT).is_file():
+    path = data.folder / AUDIT
+    if not path.is_file():
         return None
     try:
-        with np.load(io.BytesIO(read_bytes(data.folder / AUDIT, MAX_BYTES)), allow_pickle=False) as arrays:
-            revision, features, near, chance = (arrays[name] for name in _ARRAYS)
-    except (OSError, ValueError, KeyError, UserError, EOFError, zipfile.BadZipFile):
+        revision, features, near, chance = read_npz(path, _ARRAYS).values()
+    except (UserError, OSError, ValueError):
         return None
     shapes = features.shape == (len(data.cases), len(FEATURES)) and chance.shape == (len(data.cases),)
     shapes = shapes and near.ndim == 2 and near.shape[1:] == (5,) and bool((near[:, :2] < len(data.cases)).all())
