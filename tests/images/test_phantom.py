@@ -155,6 +155,50 @@ def test_prevalence_sets_the_share_in_the_test_part_alone() -> None:
     assert count(phantom, "train", "PNEUMONIA") == count(phantom, "train", "NORMAL") == 12
 
 
+def test_the_training_and_validation_parts_have_a_prevalence_of_their_own() -> None:
+    phantom = source(train_per_class=20, val_per_class=5, train_prevalence=0.8, prevalence=0.25)
+    counts = {
+        part: (count(phantom, part, "NORMAL"), count(phantom, part, "PNEUMONIA")) for part in ("train", "val", "test")
+    }
+    assert counts == {"train": (8, 32), "val": (2, 8), "test": (9, 3)}
+
+
+def test_another_contrast_changes_the_sick_lungs_of_the_test_part_alone() -> None:
+    plain, weaker = source(), source(test_contrast=0.2)
+    for index, item in enumerate(plain.items):
+        same = np.array_equal(plain.read(index), weaker.read(index))
+        assert same == (item.part != "test" or item.class_name == "NORMAL"), item.case
+        assert (plain.digest(index) == weaker.digest(index)) == same
+
+
+def test_copies_within_the_training_part_are_images_of_it() -> None:
+    phantom = source(train_duplicates=6)
+    assert (count(phantom, "train", "NORMAL"), count(phantom, "train", "PNEUMONIA")) == (12, 12)
+    digests: dict[str, list[str]] = defaultdict(list)
+    for index, item in enumerate(phantom.items):
+        digests[phantom.digest(index)].append(item.case)
+    pairs = [cases for cases in digests.values() if len(cases) > 1]
+    assert len(pairs) == 6
+    assert all(case.startswith("train/") for cases in pairs for case in cases)
+    assert len({item.case for item in phantom.items}) == len(phantom.items)
+
+
+def test_label_noise_of_the_test_part_leaves_the_rest_alone() -> None:
+    plain, noisy = source(), source(test_label_noise=0.5)
+    wrong = [item.part for item, truth in zip(noisy.items, noisy.truth, strict=True) if item.class_name != truth]
+    assert wrong == ["test"] * 6
+    assert [i.case for i in plain.items if i.part == "train"] == [i.case for i in noisy.items if i.part == "train"]
+
+
+def test_subjects_have_up_to_the_stated_number_of_images() -> None:
+    phantom = source(train_per_class=200, repeat_subjects=1.0, most_images=9)
+    images_of: dict[str | None, int] = defaultdict(int)
+    for item in phantom.items:
+        images_of[item.subject] += 1
+    assert max(images_of.values()) == 9
+    assert sum(n == 1 for n in images_of.values()) <= 4, "only what was cut off at the end of a part"
+
+
 def test_no_subject_is_in_two_parts_or_classes() -> None:
     phantom = source(train_per_class=60, val_per_class=20, test_per_class=20, repeat_subjects=0.5)
     places: dict[str | None, set[tuple[str | None, str]]] = defaultdict(set)

@@ -71,6 +71,32 @@ MISTAKES = [
         {"val": 2, "by": "case", "seed": 0},
         "data.split.val: got 2; expected a number between 0 and 1",
     ),
+    (
+        "data/split",
+        {"val": 0.2, "by": "person", "seed": 0},
+        'data.split.by: got "person"; expected case, subject or group',
+    ),
+    ("gap", {"leakage": "yes"}, 'gap.leakage: got "yes"; expected true or false'),
+    ("gap", {"leakage": True, "x": 1}, 'gap.x: unknown key "x"; expected one of leakage'),
+    *(
+        (
+            "threshold",
+            value,
+            f"threshold{place}: got {shown}; expected 0.5 or another probability, youden, sensitivity>=0.95,"
+            " specificity>=0.9, or {name: cost, false_negative: 5, false_positive: 1}",
+        )
+        for value, place, shown in (
+            ("best", "", '"best"'),
+            (["youden", 1.5], ".1", "1.5"),
+            (["sensitivity>=95"], ".0", '"sensitivity>=95"'),
+            ([{"name": "cost", "false_negative": 5}], ".0", '{"name": "cost", "false_negative": 5}'),
+        )
+    ),
+    (
+        "threshold",
+        ["youden", "youden"],
+        'threshold: got ["youden", "youden"]; expected rules that differ from each other',
+    ),
     ("data/sample", {"train": 3, "test": 3, "per": "class"}, "data.sample.seed: missing; add it"),
     ("seeds", 0, "seeds: got 0; expected a number of seeds from 1 to 10,000, or a list of different whole numbers ≥ 0"),
     (
@@ -242,3 +268,39 @@ def test_parsing_changes_nothing_that_was_given():
     before = copy.deepcopy(raw)
     parse_study(raw, place="s", overrides={"base.epochs": 4})
     assert raw == before
+
+
+def test_thresholds_are_written_in_several_ways():
+    study = parse_study(
+        small_study(
+            "phantom", threshold=[0.3, "sensitivity >= .9", {"name": "cost", "false_negative": 5, "false_positive": 1}]
+        ),
+        place="s.yaml",
+    )
+    assert [rule.label for rule in study.thresholds] == ["0.3", "sensitivity ≥ 0.9", "cost 5 : 1"]
+    assert [rule.label for rule in parse_study(small_study("phantom"), place="s").thresholds] == [
+        "youden",
+        "sensitivity ≥ 0.95",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            {"val": 0.2, "by": "subject", "seed": 0},
+            "it has no effect where the split keeps subjects together; delete it",
+        ),
+        (
+            "given",
+            "the source's own split is given, and has no other to stand beside it; expected"
+            " split: {val, by: case, seed}; draw the split, or delete gap.leakage",
+        ),
+    ],
+)
+def test_leakage_that_cannot_be_measured_is_refused(split, message):
+    study = small_study("phantom", gap={"leakage": True})
+    study["data"]["split"] = split
+    with pytest.raises(UserError) as error:
+        parse_study(study, place="s.yaml")
+    assert str(error.value) == f"s.yaml, gap.leakage: {message}"
