@@ -182,8 +182,27 @@ def test_judge_anyones_logits(call, tmp_path):  # noqa: F811
     code, out, _ = call("judge", tmp_path / "l.csv", "--claims", tmp_path / "c.yaml")
     assert code == 0
     assert "SUPPORTED  test accuracy is higher with new than with old" in out
+    assert "Why test differs" not in out, "there is no validation in the file"
     frame = dr.judge(tmp_path / "l.csv", tmp_path / "c.yaml").claims()
     assert frame.verdict.tolist() == ["supported"]
+
+
+def test_judge_shows_the_gap_where_validation_is_in_the_file(call, store, tmp_path):  # noqa: F811
+    results = dr.open_results("small", store=store / "runs")
+    results.save_tables(tmp_path)
+    code, out, _ = call("judge", tmp_path / "logits.csv", "--claims", store / "study.yaml", "--json")
+    gaps = {entry["arm"]: entry for entry in json.loads(out)["gap"]}
+    assert code == 0
+    assert list(gaps) == ["batch/4", "batch/8", None]
+    for row in results.gap().itertuples():
+        mine = gaps[None if row.arm == "mean of the arms" else row.arm]
+        for part in ("gap", "prevalence", "threshold", "ranking"):
+            assert mine[part]["value"] == pytest.approx(getattr(row, part), abs=1e-9), part
+            assert mine[part]["lo"] == pytest.approx(getattr(row, f"{part}_lo"), abs=1e-9), part
+        assert mine["leakage"] is None
+    code, out, _ = call("judge", tmp_path / "logits.csv", "--claims", store / "study.yaml")
+    assert "Why test differs from validation" in out
+    assert dr.judge(tmp_path / "logits.csv", store / "study.yaml").gap().arm.tolist() == results.gap().arm.tolist()
 
 
 COLUMNS_TEXT = "expected the columns arm, seed, case, label, logit and, where known, subject and split"

@@ -10,7 +10,8 @@ from PIL import Image
 from doubleread.dataset import prepare
 from doubleread.dataset.audit import FEATURES, differences_of, findings_of, issue_rates, label_issues, measured_of
 from doubleread.dataset.audit.near import near_duplicates
-from doubleread.dataset.audit.pixels import measure_pixels
+from doubleread.dataset.audit.pixels import _border, measure_pixels
+from doubleread.dataset.audit.rates import _p_of_excess
 from doubleread.dataset.prepared import AUDIT
 from doubleread.images import PhantomSource, PhantomSpec
 from doubleread.recipe.data import DataSpec
@@ -159,6 +160,12 @@ def test_features_are_what_they_say(root, tmp_path):
     assert thumbnails.shape == (68, 32, 32)
 
 
+@pytest.mark.parametrize("across", [0, 1])
+def test_a_gradient_is_no_border(across):
+    pixels = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))
+    assert 0 <= _border(pixels.T if across else pixels) <= 1
+
+
 def test_a_shift_of_exposure_is_a_difference_between_splits(tmp_path):
     _, data = phantom(tmp_path, exposure_shift=-1.0)
     found = {finding.kind: finding for finding in findings_of(data, measured_of(data))}
@@ -192,6 +199,20 @@ def test_wrong_labels_are_found_and_told_from_weaker_findings(tmp_path):
     rates = issue_rates(weaker, measured_of(weaker))
     assert rates["test", "PNEUMONIA"][0] > 5
     assert rates["test", "NORMAL"][0] < 5
+
+
+def test_disputed_labels_are_counted_by_subject():
+    """Four images of a subject are disputed together: a test of images would alarm five times as often as it says."""
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(200):
+        subjects = np.repeat(np.arange(60), 4)
+        issue = (rng.random(60) < 0.1)[subjects]
+        test = (np.arange(60) < 20)[subjects]
+        alarms += _p_of_excess(issue, test, subjects) < 0.025
+    assert alarms <= 12
+    assert _p_of_excess(np.arange(60) < 15, np.arange(60) < 30, np.arange(60)) < 0.001
+    assert _p_of_excess(np.zeros(60, dtype=bool), np.arange(60) < 30, np.arange(60)) == 1.0
 
 
 def test_the_quick_model_says_nothing_of_too_few_groups(root, tmp_path):

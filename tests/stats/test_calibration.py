@@ -38,3 +38,21 @@ def test_shifted_logits_shift_the_intercept_back(cases, c):
 def test_what_has_no_answer_is_nan():
     assert math.isnan(calibration(np.ones(5), np.arange(5.0)).slope)
     assert math.isnan(calibration(np.array([0, 1, 0]), np.ones(3)).slope)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 100.0, 1000.0])
+def test_large_logits_lead_no_intercept_astray(scale):
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        logits = scale * rng.normal(size=60)
+        labels = np.where(rng.random(60) < 0.2, logits < 0, logits > 0).astype(int)
+        base = calibration(labels, logits).intercept
+        chance = 1 / (1 + np.exp(-np.clip(base + logits, -700, 700)))
+        assert chance.sum() == pytest.approx(labels.sum(), abs=1e-6), "as many positive as are expected"
+        assert abs(base) < 5 * scale
+
+
+def test_logits_that_hardly_differ_have_no_slope():
+    labels = np.arange(40) % 2
+    assert math.isnan(calibration(labels, np.linspace(0.2, 0.209, 40)).slope)
+    assert not math.isnan(calibration(labels, np.linspace(-1, 1, 40)).slope)
