@@ -3,6 +3,7 @@
 # make check   format, lint, types, layers
 # make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
+# make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
 # make soak    100 kills of running studies, and 5,000 runs in one store
 # make docs    build the documentation into site/
 
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench calibration soak docs clean
+.PHONY: help demo test check bench calibration diagnosis soak docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -50,6 +51,10 @@ bench: .venv/installed-bench
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
+diagnosis: .venv/installed-dev
+	mkdir -p diagnosis
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/diagnosis.py $(or $(DRAWS),40) diagnosis/draws.jsonl
+
 soak: .venv/installed-dev
 	rm -rf soak && mkdir -p soak/kills soak/many
 	$(BIN)/python -m tests.reliability.kills 100 7 soak/kills
@@ -60,4 +65,4 @@ docs: .venv/installed-dev
 	@echo "open site/index.html"
 
 clean:
-	rm -rf .venv demo site bench soak .pytest_cache .ruff_cache
+	rm -rf .venv demo site bench diagnosis soak .pytest_cache .ruff_cache

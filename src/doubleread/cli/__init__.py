@@ -128,7 +128,7 @@ def check(
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Read every image, look for leaks, print the plan and the differences it could detect; nothing is trained."""
+    """Audit every image and label, print the plan and the differences it could detect; nothing is trained."""
     from doubleread.cli.check import check_command
 
     check_command(study, data, seeds, workers, device, assumptions, store, settings, as_json)
