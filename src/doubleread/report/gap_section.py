@@ -141,8 +141,8 @@ def _case(worst: WorstCase, classes: tuple[str, str], image: str) -> dict[str, A
         "case": worst.case,
         "src": image,
         "label": classes[worst.label],
-        "called": f"{classes[1]} {100 * worst.chance:.0f} %",
-        "wrong": f"wrong in {100 * worst.wrong:.0f} % of runs",
+        "called": f"{classes[1]} {100 * worst.chance:.0f}\u00a0%",
+        "wrong": f"wrong in {100 * worst.wrong:.0f}\u00a0% of runs",
         "arms": "; ".join(f"{arm} {100 * share:.0f} %" for arm, share in shares),
     }
 
