@@ -28,7 +28,7 @@ from doubleread.stats.proportions import (
 )
 from doubleread.stats.redraw import BothSplits, Scored
 from doubleread.stats.roc import GRID, Curves, curves_of
-from doubleread.stats.shift import Domain, LabelShift, domain_classifier, label_shift, outputs_differ
+from doubleread.stats.shift import Domain, LabelShift, domain_classifier, label_shift, outputs_differ, subject_means
 from doubleread.stats.thresholds import least_cost, sensitivity_at_least, specificity_at_least, youden
 from doubleread.stats.verdict import ALPHA, FEWEST_SEEDS, Decision, Question, Verdict, decide, deciding, holm
 
@@ -92,6 +92,7 @@ __all__ = [
     "seeds_needed",
     "sensitivity_at_least",
     "specificity_at_least",
+    "subject_means",
     "temperature",
     "trend_weights",
     "two_way_interval",

@@ -115,11 +115,12 @@ def outputs_differ(
     """
     if not len(first_N) or not len(second_M):
         return math.nan
-    result: Any = ks_2samp(_by_subject(first_N, first_subjects_N), _by_subject(second_M, second_subjects_M))
+    result: Any = ks_2samp(subject_means(first_N, first_subjects_N), subject_means(second_M, second_subjects_M))
     return float(result.pvalue)
 
 
-def _by_subject(values_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+def subject_means(values_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the mean of each subject's values, (P,), subjects in the order of their names."""
     _, subject_N = np.unique(subjects_N, return_inverse=True)
     return np.bincount(subject_N, weights=values_N) / np.bincount(subject_N)
 

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import mannwhitneyu
-from statsmodels.stats.multitest import multipletests
 
 from doubleread.dataset.audit.pixels import FEATURES
 from doubleread.dataset.prepared import PreparedSet
+from doubleread.stats import holm, subject_means
 
 CLASS_AUROC = 0.75
 SPLIT_AUROC = 0.65
@@ -44,66 +44,49 @@ def differences_of(data: PreparedSet, features_NF: np.ndarray) -> list[Differenc
     Classes are compared in training and validation together; the test split with these, within each class.
     """
     test_N = np.array([case.split == "test" for case in data.cases])
-    negative, positive = data.classes
+    negative, positive = (data.labels == 0, data.labels == 1)
+    both = ("training and validation", "test")
     pairs: list[tuple[str, tuple[str, str], np.ndarray, np.ndarray]] = [
-        ("classes", (negative, positive), ~test_N & (data.labels == 0), ~test_N & (data.labels == 1))
-    ]
-    pairs += [
-        (f"splits, {name}", ("training and validation", "test"), ~test_N & mine, test_N & mine)
-        for name, mine in ((negative, data.labels == 0), (positive, data.labels == 1))
+        ("classes", data.classes, ~test_N & negative, ~test_N & positive),
+        (f"splits, {data.classes[0]}", both, ~test_N & negative, test_N & negative),
+        (f"splits, {data.classes[1]}", both, ~test_N & positive, test_N & positive),
     ]
     found = [
-        _difference(between, groups, feature, data, features_NF[:, column], first, second)
-        for (between, groups, first, second), (column, feature) in product(pairs, enumerate(FEATURES))
+        _difference(between, groups, feature, (values_N[mine] for mine in parts), [data.subjects[m] for m in parts])
+        for between, groups, *parts in pairs
+        for feature, values_N in zip(FEATURES, features_NF.T, strict=True)
     ]
-    if not found:
-        return []
-    corrected: Any = multipletests([difference.p for difference in found], method="holm")[1]
-    return sorted(
-        (
-            Difference(**{**_fields(difference), "p": float(p)})
-            for difference, p in zip(found, corrected, strict=True)
-            if p < ALPHA and abs(difference.auroc - 0.5) >= _least(difference) - 0.5
-        ),
-        key=lambda difference: -abs(difference.auroc - 0.5),
-    )
+    corrected = holm([difference.p for difference in found])
+    found = [replace(difference, p=p) for difference, p in zip(found, corrected, strict=True)]
+    matter = [difference for difference in found if difference.p < ALPHA and _size(difference) >= _least(difference)]
+    return sorted(matter, key=_size, reverse=True)
+
+
+def _size(difference: Difference) -> float:
+    return max(difference.auroc, 1 - difference.auroc)
 
 
 def _least(difference: Difference) -> float:
     return CLASS_AUROC if difference.between == "classes" else SPLIT_AUROC
 
 
-def _fields(difference: Difference) -> dict[str, Any]:
-    return {name: getattr(difference, name) for name in Difference.__dataclass_fields__}
-
-
 def _difference(
     between: str,
     groups: tuple[str, str],
     feature: str,
-    data: PreparedSet,
-    values_N: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
+    values: Iterable[np.ndarray],
+    subjects: Sequence[np.ndarray],
 ) -> Difference:
-    a, b = (_by_subject(values_N[mine], data.subjects[mine]) for mine in (first, second))
+    first, second = values
+    a, b = subject_means(first, subjects[0]), subject_means(second, subjects[1])
     # of all equal values the test has none to order
-    same = not len(a) or not len(b) or np.ptp(np.concatenate([a, b])) == 0
+    same = np.ptp(np.concatenate([a, b])) == 0
     result: Any = None if same else mannwhitneyu(b, a)
     return Difference(
         between=between,
         groups=groups,
         feature=feature,
-        medians=(_median(values_N[first]), _median(values_N[second])),
+        medians=(float(np.median(first)), float(np.median(second))),
         auroc=0.5 if same else float(result.statistic) / (len(a) * len(b)),
         p=1.0 if same else float(result.pvalue),
     )
-
-
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
-
-
-def _by_subject(values_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
-    _, subject_N = np.unique(subjects_N, return_inverse=True)
-    return np.bincount(subject_N, weights=values_N) / np.bincount(subject_N)
