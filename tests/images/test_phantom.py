@@ -251,6 +251,19 @@ def test_images_of_one_subject_are_more_alike_than_those_of_two() -> None:
             {"prevalence": 0.5, "test_per_class": 0},
             "data.source.prevalence: has no effect without a test part; delete it",
         ),
+        (
+            {"prevalence": 0, "test_per_class": 0},
+            "data.source.prevalence: has no effect without a test part; delete it",
+        ),
+        (
+            {"test_contrast": 0.5, "test_per_class": 0},
+            "data.source.test_contrast: has no effect without a test part; delete it",
+        ),
+        ({"test_contrast": 6}, "data.source.test_contrast: got 6; expected a number from 0 to 5"),
+        ({"train_prevalence": 2}, "data.source.train_prevalence: got 2; expected a number from 0 to 1"),
+        ({"most_images": 1}, "data.source.most_images: got 1; expected a whole number from 2 to 99"),
+        ({"train_duplicates": 13}, "data.source.train_duplicates: got 13; expected a whole number from 0 to 12"),
+        ({"test_label_noise": 1.1}, "data.source.test_label_noise: got 1.1; expected a number from 0 to 1"),
         ({"exposure_shift": 4}, "data.source.exposure_shift: got 4; expected a number from -3 to 3"),
         ({"repeat_subjects": 2}, "data.source.repeat_subjects: got 2; expected a number from 0 to 1"),
         ({"duplicates": 13}, "data.source.duplicates: got 13; expected a whole number from 0 to 12"),
@@ -282,3 +295,12 @@ def test_writing_into_a_folder_with_something_in_it_is_refused(tmp_path: Path) -
         write_png(source(), tmp_path)
     assert str(caught.value) == f"{tmp_path}: is not empty; expected a new or empty folder; name another one"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.5, 0.1, 0.99])
+@pytest.mark.parametrize("each", [1, 2, 3, 5])
+def test_copies_never_change_how_many_images_there_are(prevalence: float | None, each: int) -> None:
+    plain = source(train_per_class=each, train_prevalence=prevalence)
+    copied = source(train_per_class=each, train_prevalence=prevalence, train_duplicates=each)
+    for name in ("NORMAL", "PNEUMONIA"):
+        assert count(plain, "train", name) == count(copied, "train", name)

@@ -78,8 +78,8 @@ class PhantomSpec:
             _number("test_contrast", self.test_contrast, 0, 5)
         _whole("duplicates", self.duplicates, 0, min(self.train_per_class, 2 * self.test_per_class))
         _whole("train_duplicates", self.train_duplicates, 0, self.train_per_class)
-        for knob in ("prevalence", "test_contrast", "test_label_noise"):
-            if getattr(self, knob) and not self.test_per_class:
+        for knob, unset in (("prevalence", None), ("test_contrast", None), ("test_label_noise", 0)):
+            if getattr(self, knob) != unset and not self.test_per_class:
                 raise UserError(f"data.source.{knob}", "has no effect without a test part", next_step="delete it")
 
 
@@ -192,9 +192,11 @@ def _plan(spec: PhantomSpec) -> list[_Shot]:
     for part in SPLITS:
         for truth in CLASSES:
             copies = _copies(spec, truth, shots) if part == "test" else []
+            count = _count(spec, part, truth) - len(copies)
             more = _share(spec.train_duplicates, spec.train_prevalence, truth) if part == "train" else 0
+            more = min(more, count // 2)
             subject = 1 + max((shot.subject for shot in shots), default=0)
-            new = _new_shots(spec, part, truth, _count(spec, part, truth) - len(copies) - more, subject)
+            new = _new_shots(spec, part, truth, count - more, subject)
             shots += new + copies + _copied_within(spec, truth, new, more)
     return sorted(_with_label_noise(spec, shots), key=lambda shot: (SPLITS.index(shot.part), shot.item.case))
 
