@@ -1,8 +1,10 @@
 """The layers: imports point one way, heavy things load late, nothing global is random, nothing is unpickled."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,18 @@ def test_light_modules_load_nothing_heavy(module, absent):
     code = f"import sys, {module}; print(*(set(sys.modules) & {absent!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+NAMED_OTHERWISE = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+
+
+def test_what_the_package_imports_it_asks_for():
+    """The tests' own environment has more than a user's."""
+    project = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text())["project"]
+    asked = {re.split(r"[<>=\[]", text)[0] for text in project["dependencies"]}
+    for path in FILES:
+        for _, name in imports_of(ast.parse(path.read_text())):
+            top = name.split(".")[0]
+            if top in ("doubleread", "pydantic_core") or top in sys.stdlib_module_names:
+                continue
+            assert NAMED_OTHERWISE.get(top, top) in asked, f"{path.relative_to(SOURCE)} imports {name}"
