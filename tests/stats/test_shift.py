@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from doubleread.metrics import brier
 from doubleread.stats import (
@@ -100,6 +100,20 @@ def test_outputs_are_compared_by_subject(rng):
     few = outputs_differ(np.repeat(ten, 10), np.repeat(np.arange(10), 10), b[:10], np.arange(10))
     assert few == pytest.approx(outputs_differ(ten, np.arange(10), b[:10], np.arange(10)))
     assert math.isnan(outputs_differ(a[:0], np.arange(0), b, np.arange(100)))
+
+
+def test_curves_are_those_of_scikit_learn(rng):
+    labels = rng.integers(0, 2, 300)
+    logits = np.round(labels + rng.normal(size=300), 1)
+    found = curves_of(labels, logits[None])
+    false_positive, sensitivity, _ = roc_curve(labels, logits, drop_intermediate=False)
+    for rate, height in zip(GRID, found.roc_RG[0], strict=True):
+        if np.isclose(false_positive, rate).any():
+            assert height == pytest.approx(sensitivity[np.isclose(false_positive, rate)].max())
+    precision, recall, _ = precision_recall_curve(labels, logits)
+    for wanted, height in zip(GRID[1:], found.pr_RG[0, 1:], strict=True):
+        # the last of them has the largest threshold
+        assert height == pytest.approx(precision[recall >= wanted - 1e-12][-1])
 
 
 def test_curves_agree_with_the_auroc_and_ties_count_one_half(rng):

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_curve
+
+from doubleread.stats.thresholds import cuts_of
 
 GRID = np.linspace(0.0, 1.0, 101)
 
@@ -26,13 +27,13 @@ def curves_of(labels_N: np.ndarray, logits_RN: np.ndarray) -> Curves:
     A ROC curve goes straight between its points, so that ties count one half, as in the AUROC; precision is that at the
     largest threshold that reaches a sensitivity, because between two points it is no straight line.
     """
-    roc, pr = [], []
+    roc, pr, positive = [], [], labels_N.mean()
     for logits_N in logits_RN:
-        false_positive, sensitivity, _ = roc_curve(labels_N, logits_N, drop_intermediate=False)
-        rates, last = np.unique(false_positive[::-1], return_index=True)
-        roc.append(np.interp(GRID, rates, sensitivity[::-1][last]))
-        precision, recall, _ = precision_recall_curve(labels_N, logits_N)
-        # from the highest threshold down, without the point (0, 1) that stands for none
-        precision, recall = precision[-2::-1], recall[-2::-1]
-        pr.append(precision[np.searchsorted(recall, GRID - 1e-12).clip(max=len(recall) - 1)])
+        # from all called positive to none
+        sens_M, spec_M = (rate_MB[:, 0] for rate_MB in cuts_of(labels_N, logits_N).rates(np.ones((len(labels_N), 1))))
+        rates, highest = np.unique(1 - spec_M, return_index=True)
+        roc.append(np.interp(GRID, rates, sens_M[highest]))
+        right, wrong = positive * sens_M[:-1], (1 - positive) * (1 - spec_M[:-1])
+        reached = (sens_M[:-1] >= GRID[:, None] - 1e-12).sum(axis=1) - 1
+        pr.append((right / (right + wrong))[reached])
     return Curves(roc_RG=np.array(roc), pr_RG=np.array(pr))
