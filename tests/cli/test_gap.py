@@ -28,7 +28,7 @@ def leaking(tmp_path):
 def test_check_shows_a_leak_with_its_cases_and_then_refuses_it(call, leaking):  # noqa: F811
     code, out, err = call("check", leaking)
     assert code == 2
-    assert "error duplicates across splits: 1 group of byte-identical images reach over two splits" in flat(out)
+    assert "error duplicates across splits: 1 group of byte-identical images: they reach over two splits" in flat(out)
     assert "test/NORMAL/copy.png, train/NORMAL/normal-002.png" in flat(out)
     assert "to do: keep one of each, or split with by: group" in flat(out)
     assert "1 image stands byte for byte in two splits" in err

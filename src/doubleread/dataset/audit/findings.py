@@ -100,21 +100,21 @@ def _exact(data: PreparedSet) -> Iterator[Finding]:
             "duplicates with different labels",
             "warning",
             [rows for _, rows in groups if _labels_differ(data, rows)],
-            "carry both labels",
+            "they carry both labels",
             "find out which label is right; one of them is wrong",
         ),
         (
             "duplicates across splits",
             _leak_level(data),
             [rows for group, rows in groups if len(group["splits"]) > 1],
-            "reach over two splits, learned by heart on one side",
+            "they reach over two splits, learned by heart on one side",
             "keep one of each, or split with by: group; gap: {leakage: true} measures what they are worth",
         ),
         (
             "duplicates within a split",
             "note",
             [rows for group, rows in groups if len(group["splits"]) == 1],
-            "within one split count more than once",
+            "within one split, where they count more than once",
             "keep one of each",
         ),
     ):
@@ -124,7 +124,7 @@ def _exact(data: PreparedSet) -> Iterator[Finding]:
                 kind=kind,
                 level=level,
                 count=len(mine),
-                text=f"{number} of byte-identical images {says}",
+                text=f"{number} of byte-identical images: {says}",
                 advice=advice,
                 examples=tuple(Example(cases=_names(data, rows), note=_where(data, rows)) for rows in mine),
             )
@@ -147,7 +147,7 @@ def _near(data: PreparedSet, measured: Measured) -> Iterator[Finding]:
                 kind=kind,
                 level=level,
                 count=len(chosen),
-                text=f"{len(chosen):,} {_plural('pair', 'pairs', len(chosen))} of images look almost the same"
+                text=f"{len(chosen):,} {_plural('pair', 'pairs', len(chosen))} of images that look almost the same"
                 + (f"; {differ:,} carry different labels" if differ else ""),
                 advice="look at each pair: candidates, no proof. Give copies one subject, or remove one",
                 examples=tuple(
