@@ -19,7 +19,7 @@ def worker_memory(size: int, batch: int, path: str) -> dict[str, float]:
     """Return MiB of a worker: private (its own), planned (what the number of workers is worked out with)."""
     with LocalExecutor(1, preload_for([path])) as executor:
         private = executor.submit(_private_after_training, size, batch, path).result()
-    planned = worker_bytes(recipe_of(batch, 1), Compute(device="cpu", precision="fp32", path=path), size * size)
+    planned = worker_bytes(recipe_of(batch, 1), Compute(device="cpu", precision="fp32", path=path), (1, size, size))
     return {"private": private / 2**20, "planned": planned / 2**20}
 
 

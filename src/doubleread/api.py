@@ -17,7 +17,7 @@ from doubleread.analysis import StudyResult, analyse, best_runs
 from doubleread.dataset import remove_drafts
 from doubleread.errors import UserError, WorkFailed, did_you_mean
 from doubleread.files import check_target, user_path
-from doubleread.metrics import metric_names
+from doubleread.metrics import metric_names, needs_test
 from doubleread.report import (
     arms_figure,
     arms_table,
@@ -139,13 +139,15 @@ class Results:
         raise UserError("experiment", f'no experiment "{experiment}"', f"expected one of {names}")
 
     def plot_arms(self, metric: str = "accuracy") -> Figure:
-        """Return every arm's test metric, each seed a dot, beside the reported number.
+        """Return every arm's metric, each seed a dot, beside the reported number.
 
         Raises:
-            UserError: there is no metric of that name.
+            UserError: there is no metric of that name, or the study's test images are sealed.
         """
         if metric not in metric_names():
             raise UserError("metric", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
+        if self.result.sealed and needs_test(metric):
+            raise UserError("metric", f"{metric} is sealed", "expected a metric of validation", "or unseal the results")
         return arms_figure(self.result, metric)
 
     def plot_claims(self) -> Figure:
@@ -287,12 +289,29 @@ def run(
     return open_results(study, store=store, counts=counts)
 
 
-def open_results(study: Study | str, *, store: str | Path = "runs", counts: Counts | None = None) -> Results:
+def open_results(
+    study: Study | str, *, store: str | Path = "runs", counts: Counts | None = None, unseal: bool = False
+) -> Results:
     """Return what a store has of a study, without training.
 
+    Of a study with `test: sealed` the test scores are left out, unless `unseal`, which the store writes down each time.
+
     Raises:
-        UserError: the store has nothing of it.
+        UserError: the store has nothing of it; or `unseal`, and it is not sealed.
     """
     found = study if isinstance(study, Study) else find_study(study, store)
+    if unseal:
+        _write_unsealing(found, Path(store))
     with open_store(Path(store)) as opened:
-        return Results(analyse(found, opened), counts)
+        return Results(analyse(found, opened, unsealed=unseal), counts)
+
+
+def _write_unsealing(study: Study, store: Path) -> None:
+    """Write it down before the scores are there, so that no look at them goes uncounted."""
+    if not study.sealed:
+        raise UserError("--unseal", f"{study.name} is not sealed", "", "leave it out")
+    with open_store(store) as opened:
+        # a study without runs shows nothing, and is not counted as looked at
+        analyse(study, opened)
+    with open_store(store, write=True) as opened:
+        opened.unseal(study.name)

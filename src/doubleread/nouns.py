@@ -86,12 +86,18 @@ class Source(Protocol):
         ...
 
 
+def shape_of(images: np.ndarray) -> tuple[int, int, int]:
+    """Return (channels, height, width) of one of the images, (N, height, width) or (N, height, width, channels)."""
+    height, width = images.shape[1:3]
+    return (images.shape[3] if images.ndim == 4 else 1, height, width)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunData:
     """What one run is trained and tested on: all images, and which of them are in which split.
 
-    `images` has shape (N, size, size), uint8; `labels` (N,), int64, 0 or 1; `train`, `val` and `test` are rows of
-    both, int64.
+    `images` has shape (N, size, size), or (N, size, size, 3) in colour, uint8; `labels` (N,), int64, from 0 to
+    `classes` − 1; `train`, `val` and `test` are rows of both, int64.
     """
 
     images: np.ndarray
@@ -99,6 +105,12 @@ class RunData:
     train: np.ndarray
     val: np.ndarray
     test: np.ndarray
+    classes: int = 2
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image as a model takes it: (channels, height, width)."""
+        return shape_of(self.images)
 
     def rows(self, split: Split) -> np.ndarray:
         """Return the rows of one split."""

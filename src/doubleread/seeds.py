@@ -27,6 +27,23 @@ def stream_seed(name: str, seed: int, *keys: int | str) -> int:
     return (high << 32 | low) & (2**63 - 1)
 
 
+def balanced(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Return places of cases such that every class has as many, as near as can be: shape (n,), int64, for n labels.
+
+    Of a class with more cases than its share, some; of one with fewer, all of them as often as they go in, and some
+    once more. Which they are depends on the seed, the epoch and the labels.
+    """
+    drawn = stream("balanced", seed, epoch)
+    classes, n = np.unique(labels), len(labels)
+    shares = [n // len(classes) + (place < n % len(classes)) for place in range(len(classes))]
+    chosen = []
+    for name, share in zip(classes, shares, strict=True):
+        mine = np.flatnonzero(labels == name)
+        rounds = -(-share // len(mine))
+        chosen.append(np.concatenate([drawn.permutation(mine) for _ in range(rounds)])[:share])
+    return np.concatenate(chosen)
+
+
 def data_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """Return the order of `n` training cases in one epoch: a permutation of 0…n−1, shape (n,), int64.
 

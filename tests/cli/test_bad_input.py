@@ -256,8 +256,8 @@ def test_commands_that_read_never_make_a_store(refused, tmp_path):
 
 def test_a_study_that_nobody_knows(refused):
     assert refused("run", "my-study") == (
-        "doubleread: my-study: no such study; expected a file, a study in runs, or one of report-a, report-b; check the"
-        " path"
+        "doubleread: my-study: no such study; expected a file, a study in runs, or one of report-a, report-b, strong;"
+        " check the path"
     )
 
 

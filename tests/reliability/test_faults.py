@@ -28,6 +28,8 @@ from tests.reliability.stores import assert_equal, content_of
 from tests.runner.test_drive import InThisProcess, drive_here
 from tests.training.conftest import on, paths, recipe, run_data
 
+BROKEN = "tests.reliability.broken_worker"
+
 
 class Heard(Silent):
     def __init__(self):
@@ -45,7 +47,7 @@ def faulty(monkeypatch):
     def set_faults(**faults):
         monkeypatch.setenv("DOUBLEREAD_TEST_FAULTS", json.dumps({seed[1:]: fault for seed, fault in faults.items()}))
         monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
-        monkeypatch.setattr(session, "preload_for", lambda names: [*preload(names), "tests.reliability.broken_worker"])
+        monkeypatch.setattr(session, "preload_for", lambda *kinds: [*preload(*kinds), BROKEN])
         # the server of an earlier test has no faults, and one with faults must not serve a later one
         _end_server()
 

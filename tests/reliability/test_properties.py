@@ -87,7 +87,7 @@ def studies(draw):
 
 
 def plan_of(study):
-    return plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda _: REFERENCE)
+    return plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda *_: REFERENCE)
 
 
 def parsed(raw):

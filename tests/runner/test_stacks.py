@@ -38,7 +38,7 @@ def go(raw, root, compute, room=PLENTY, executor=None):
     with open_store(root, write=True) as store:
         ready = prepare_study(study, store.data_folder, Silent(), device="cpu")
         (data_hash,) = ready.sets
-        plan = plan_runs(study, {data_key(arm.data): data_hash for arm in study.arms}, lambda _: compute)
+        plan = plan_runs(study, {data_key(arm.data): data_hash for arm in study.arms}, lambda *_: compute)
         rows = [
             {"run_id": r.run_id, "identity": r.identity, "recipe": r.recipe.complete(), "seed": r.seed,
              "data_hash": r.data_hash}
@@ -128,7 +128,7 @@ def test_stacks_are_as_large_as_their_room(study_dict, tmp_path):
     with open_store(tmp_path, write=True) as store:
         ready = prepare_study(parse_study(study_dict, place="s"), store.data_folder, Silent(), device="cpu")
     (data_hash,) = ready.sets
-    plan = plan_runs(study, {data_key(arm.data): data_hash for arm in study.arms}, lambda _: STACKED)
+    plan = plan_runs(study, {data_key(arm.data): data_hash for arm in study.arms}, lambda *_: STACKED)
     assert max(len(unit) for unit in units_of(plan.runs, ready.sets, PLENTY)) == MOST_STACKED
     assert {len(unit) for unit in units_of(plan.runs, ready.sets, 0)} == {1}
     every = [run.run_id for unit in units_of(plan.runs, ready.sets, 2**20) for run in unit]

@@ -45,7 +45,7 @@ def test_one_worker_for_each_core(study_dict, tmp_path):
 
 def test_fewer_workers_where_the_memory_would_not_do(study_dict, tmp_path):
     ready = prepared(study_dict, tmp_path)
-    each = max(worker_bytes(run.recipe, run.compute, 64) for run in ready.plan.runs)
+    each = max(worker_bytes(run.recipe, run.compute, (1, 8, 8)) for run in ready.plan.runs)
     assert affordable(4, ready.plan, ready.sets, 100 * each) == (4, None)
     assert affordable(4, ready.plan, ready.sets, None) == (4, None)
     number, remark = affordable(4, ready.plan, ready.sets, int(2.5 * each))
@@ -88,12 +88,12 @@ def test_the_system_tells_how_much_there_is():
 
 def test_memory_grows_with_what_takes_it():
     native = Compute(device="cpu", precision="fp32", path="native")
-    small, large = (worker_bytes(recipe(), native, pixels) for pixels in (784, 65536))
+    small, large = (worker_bytes(recipe(), native, pixels) for pixels in ((1, 28, 28), (1, 256, 256)))
     assert small < large
     wide = recipe(model={"name": "mlp", "hidden": [64, 64]})
     # weights, two moments and copies at the end of 65,536 x 64 weights, and a process
-    assert 7 * 16 * MIB < worker_bytes(wide, native, 65536) < 1024 * MIB
-    assert worker_bytes(wide, REFERENCE, 65536) > worker_bytes(wide, native, 65536)
+    assert 7 * 16 * MIB < worker_bytes(wide, native, (1, 256, 256)) < 1024 * MIB
+    assert worker_bytes(wide, REFERENCE, (1, 256, 256)) > worker_bytes(wide, native, (1, 256, 256))
 
 
 def test_a_record_says_how_the_run_was_computed(study_dict, tmp_path):

@@ -28,6 +28,7 @@ EPOCH = {
     "val_loss": 0.6,
     "val_accuracy": 0.75,
     "seconds": 0.01,
+    "val_auroc": 0.8,
 }
 RECORD = {
     "state": "done",
@@ -228,10 +229,14 @@ def test_a_store_from_before_claims_opens_and_is_brought_up_to_date(tmp_path):
     with planned(tmp_path) as store:
         finish(store)
     connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.executescript("DROP TABLE claims; ALTER TABLE runs DROP COLUMN files; PRAGMA user_version = 1;")
+    connection.executescript(
+        "DROP TABLE claims; DROP TABLE unsealings; ALTER TABLE runs DROP COLUMN files;"
+        " ALTER TABLE epochs DROP COLUMN val_auroc; PRAGMA user_version = 1;"
+    )
     connection.close()
     with open_store(tmp_path) as store:
         assert store.registered_claims("s") is None
+        assert store.unsealings("s") == []
         assert [row["state"] for row in store.runs_of("s")] == ["done", "done"]
     with open_store(tmp_path, write=True) as store:
         store.save_plan("s", {}, [RUN], {("e/a", 0): "r1"}, CLAIMS)

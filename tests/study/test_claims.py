@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from doubleread.errors import UserError
-from doubleread.study import BUILT_IN, load_claims, load_study, parse_study
+from doubleread.study import REPORTS, load_claims, load_study, parse_study
 from tests.conftest import small_study
 
 CLAIM = {"id": "c", "metric": "accuracy"}
@@ -196,7 +196,7 @@ def test_assumptions_that_say_nothing(assumption, expected):
     assert str(caught.value).endswith(expected)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", REPORTS)
 def test_the_reports_claims_about_test_accuracy_are_primary_and_the_rest_secondary(name):
     claims = load_study(name).claims
     assert all(claim.says for claim in claims)

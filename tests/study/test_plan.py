@@ -17,7 +17,7 @@ from tests.conftest import small_study
 
 def planned(raw, data="d"):
     study = parse_study(raw, place="s")
-    return plan_runs(study, {data_key(arm.data): data for arm in study.arms}, lambda _: REFERENCE)
+    return plan_runs(study, {data_key(arm.data): data for arm in study.arms}, lambda *_: REFERENCE)
 
 
 def ids(raw, data="d"):

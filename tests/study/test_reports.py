@@ -3,7 +3,7 @@
 import pytest
 
 from doubleread.nouns import REFERENCE
-from doubleread.study import BUILT_IN, data_key, load_study, plan_runs, variants_of
+from doubleread.study import REPORTS, data_key, load_study, plan_runs, variants_of
 from doubleread.study.levels import value_at
 
 REPORTED = {
@@ -51,7 +51,7 @@ ARMS = {
 DIFFERENT_RECIPES = {"report-a": 6, "report-b": 7}
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", REPORTS)
 def test_every_reported_number_stands_with_its_arm(name):
     found = {
         (arm, metric): number.text
@@ -62,15 +62,15 @@ def test_every_reported_number_stands_with_its_arm(name):
     assert found == REPORTED[name]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", REPORTS)
 def test_every_row_is_an_experiment_and_equal_recipes_are_trained_once(name):
     study = load_study(name, overrides={"seeds": 1})
     assert [arm.name for arm in study.arms] == ARMS[name]
-    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda _: REFERENCE)
+    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda *_: REFERENCE)
     assert len(plan.runs) == DIFFERENT_RECIPES[name]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", REPORTS)
 def test_assumptions_are_what_the_study_does(name):
     study = load_study(name)
     for assumption in study.assumptions.values():
@@ -83,7 +83,7 @@ def test_assumptions_are_what_the_study_does(name):
         assert assumption.alternatives
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", REPORTS)
 def test_every_assumption_can_be_varied(name):
     study = load_study(name)
     variants = variants_of(study)
@@ -97,7 +97,7 @@ def test_every_assumption_can_be_varied(name):
 
 def test_one_recipe_with_two_reported_results_is_one_run():
     study = load_study("report-a", overrides={"seeds": 1})
-    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda _: REFERENCE)
+    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda *_: REFERENCE)
     assert plan.run_of["batch/128", 0] == plan.run_of["rate/0.001", 0]
     assert plan.run_of["loss/bce", 0] == plan.run_of["batch/32", 0]
     assert any("one recipe" in c.says for c in study.contradictions)

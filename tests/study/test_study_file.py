@@ -37,7 +37,7 @@ MISTAKES = [
     ("base/optimizer", {"name": "adm", "lr": 1}, 'base.optimizer: got "adm"; did you mean "adam"?'),
     ("base/optimizer", 5, "base.optimizer: got 5; expected a name, or {name: …} with its options"),
     ("base/model", "mlp", "base.model.hidden: missing; add it"),
-    ("base/model", {"name": "mpl", "hidden": [4]}, 'base.model.name: got "mpl"; did you mean "mlp"?'),
+    ("base/model", {"name": "mpl", "hidden": [4]}, 'base.model: got "mpl"; did you mean "mlp"?'),
     (
         "base/model",
         {"name": "mlp", "hidden": [4, 0]},
@@ -60,11 +60,12 @@ MISTAKES = [
     (
         "base/loss",
         {"name": "bce", "class_weights": [1]},
-        "base.loss.class_weights: got [1]; expected none, balanced, or two numbers > 0, negative class first",
+        "base.loss.class_weights: got [1]; expected none, balanced, or a number > 0 for each class, negative class"
+        " first",
     ),
     ("data/splt", 1, 'data.splt: unknown key "splt"; did you mean "split"?'),
     ("data/image_size", 2, "data.image_size: got 2; expected a whole number from 4 to 4096"),
-    ("data/intensity", "half", 'data.intensity: got "half"; expected raw, unit or standard'),
+    ("data/intensity", "half", 'data.intensity: got "half"; expected raw, unit, standard or image'),
     ("data/split", "gven", 'data.split: got "gven"; expected given, or {val, by, seed}'),
     (
         "data/split",
@@ -259,7 +260,7 @@ def test_a_study_that_is_not_there():
     with pytest.raises(UserError) as error:
         load_study("nowhere.yaml")
     assert str(error.value) == (
-        "nowhere.yaml: no such study; expected a file, or one of report-a, report-b; check the path"
+        "nowhere.yaml: no such study; expected a file, or one of report-a, report-b, strong; check the path"
     )
 
 

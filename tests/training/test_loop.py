@@ -12,6 +12,7 @@ from doubleread.nouns import REFERENCE, RunData
 from doubleread.seeds import data_order
 from doubleread.store import hash_weights
 from doubleread.training import Diverged, compute_of, measure, train
+from doubleread.training.losses import Loss
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import initialise
 from tests.training.conftest import recipe
@@ -51,7 +52,7 @@ def test_equal_to_a_plain_loop_of_pytorch(data, name):
     """Written with nothing of ours but the start, the order and the recipe's meaning."""
     result = trained(data, 5, **VARIANTS[name])
     outputs = 2 if name == "ce" else 1
-    model = MultilayerPerceptron(pixels=64, hidden=[6, 5], outputs=outputs, dropout=0.0)
+    model = MultilayerPerceptron(image_size=8, hidden=[6, 5], outputs=outputs, dropout=0.0)
     initialise(model, 5)
     optimizer = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
@@ -84,8 +85,8 @@ def test_equal_to_a_plain_loop_of_pytorch(data, name):
 
 
 def test_equal_shapes_start_equal_whatever_the_loss():
-    one = MultilayerPerceptron(pixels=64, hidden=[6, 5], outputs=1, dropout=0.0)
-    two = MultilayerPerceptron(pixels=64, hidden=[6, 5], outputs=2, dropout=0.0)
+    one = MultilayerPerceptron(image_size=8, hidden=[6, 5], outputs=1, dropout=0.0)
+    two = MultilayerPerceptron(image_size=8, hidden=[6, 5], outputs=2, dropout=0.0)
     initialise(one, 0)
     initialise(two, 0)
     shared = [name for name, tensor in one.state_dict().items() if tensor.shape == two.state_dict()[name].shape]
@@ -96,7 +97,7 @@ def test_equal_shapes_start_equal_whatever_the_loss():
 
 
 def test_initial_weights_are_those_of_pytorchs_own_start():
-    model = MultilayerPerceptron(pixels=2500, hidden=[400], outputs=1, dropout=0.0)
+    model = MultilayerPerceptron(image_size=50, hidden=[400], outputs=1, dropout=0.0)
     initialise(model, 0)
     weight = model.layers[0].weight
     assert weight.abs().max().item() <= 1 / 50
@@ -131,13 +132,13 @@ def test_training_learns(data):
 def test_a_loss_that_is_not_finite_ends_the_run_before_the_step(data, monkeypatch):
     calls, steps = 0, []
 
-    def make_loss(spec, labels, device):
+    def make_loss(*_):
         def loss(outputs, labels):
             nonlocal calls
             calls += 1
             return outputs.sum() * (float("nan") if calls == 9 else 1.0)
 
-        return loss
+        return Loss(loss, None)
 
     monkeypatch.setattr("doubleread.training.reference.make_loss", make_loss)
     monkeypatch.setattr("doubleread.training.reference.set_rate", lambda *_: steps.append(1))

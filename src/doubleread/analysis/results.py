@@ -21,7 +21,7 @@ from doubleread.analysis.registered import Registration, registration
 from doubleread.analysis.settings import Setting, judge_settings
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import UserError, WorkFailed
-from doubleread.metrics import CASE_METRICS, curve_metrics, metric_names
+from doubleread.metrics import CASE_METRICS, curve_metrics, needs_test
 from doubleread.nouns import VARIED, State
 from doubleread.stats import contrast, prediction_interval
 from doubleread.store import HEALTH, Logits, Store, read_logits
@@ -35,7 +35,7 @@ MANY_RUNS, ENOUGH_RUNS, FEWEST = 300, 120, 10
 class RunResult:
     """One arm and seed: its state and, where it is done, health, metrics, epochs and logits.
 
-    `metrics` has every name of `metric_names()`; a value that does not exist is NaN. `case_sets` are the test and the
+    `metrics` has every metric that is known of it; a value that does not exist is NaN. `case_sets` are the test and the
     validation cases that `logits` belong to.
     """
 
@@ -107,7 +107,7 @@ class ArmResult:
         """Every metric over the finished seeds; empty where none has finished."""
         if not self.done:
             return {}
-        return {name: self._with_intervals(name) for name in metric_names()}
+        return {name: self._with_intervals(name) for name in self.done[0].metrics}
 
     @cached_property
     def scores(self) -> tuple[RunScores, ...]:
@@ -134,7 +134,8 @@ class StudyResult:
     """A study as far as it has been trained.
 
     `varied` maps the names of variants' arms to their runs, where alternatives of assumptions were trained too;
-    `grouped` the names of arms to their runs on a split by groups, where leakage is measured.
+    `grouped` the names of arms to their runs on a split by groups, where leakage is measured. While it is `sealed`, no
+    test score exists in it; `unsealings` has each time that they were looked at, `at` and `done` runs.
     """
 
     study: Study
@@ -145,6 +146,8 @@ class StudyResult:
     varied: dict[str, tuple[RunResult, ...]]
     grouped: dict[str, tuple[RunResult, ...]]
     registration: Registration | None
+    sealed: bool
+    unsealings: tuple[dict[str, Any], ...]
 
     def of(self, arm: str) -> ArmResult:
         """Return the result of the arm of that name."""
@@ -158,9 +161,10 @@ class StudyResult:
 
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
-        """The study's claims with their verdicts."""
+        """The study's claims with their verdicts; while the test images are sealed, those that do not need them."""
         judged = judge_claims(self.study.claims, self.evidence)
-        return tuple(with_bootstrap(result, self.evidence) for result in judged)
+        shown = [result for result in judged if not (self.sealed and needs_test(result.claim.metric))]
+        return tuple(with_bootstrap(result, self.evidence) for result in shown)
 
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
@@ -174,6 +178,8 @@ class StudyResult:
 
         Of studies with more than `MANY_RUNS` runs, from the first seeds of each arm: their number is shown.
         """
+        if self.sealed:
+            return gaps_of({}, {}, ())
         many = sum(len(arm.scores) for arm in self.arms) > MANY_RUNS
         most = max(FEWEST, ENOUGH_RUNS // len(self.arms)) if many else None
         twins = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.grouped.items()}
@@ -182,7 +188,7 @@ class StudyResult:
     @cached_property
     def audits(self) -> tuple[Audited, ...]:
         """The audit of each of the study's prepared sets."""
-        return tuple(audited(data) for data in self.data)
+        return tuple(audited(data, sealed=self.sealed) for data in self.data)
 
     def counts(self) -> dict[str, int]:
         """Return how many different runs there are in each state, and in all as `planned`."""
@@ -201,8 +207,10 @@ def spread_of(values: list[float]) -> Spread:
     return Spread(mean=mean, sd=sd, values=tuple(values))
 
 
-def analyse(study: Study, store: Store) -> StudyResult:
+def analyse(study: Study, store: Store, *, unsealed: bool = False) -> StudyResult:
     """Return what the store has of a study, for the seeds that the study names.
+
+    Of a sealed study without its test scores, unless it is `unsealed`, which the caller writes down.
 
     Raises:
         UserError: the store has no run of it.
@@ -223,7 +231,8 @@ def analyse(study: Study, store: Store) -> StudyResult:
     every = [row for _, found in [*wanted, *varied, *grouped.values()] for row in found]
     # a set may be shared by studies that asked for it otherwise: what is said about it is what this study knows
     facts = (document or {}).get("data", {})
-    read = _Reader(store, [row["run_id"] for row in every], facts)
+    sealed = study.sealed and not unsealed
+    read = _Reader(store, [row["run_id"] for row in every], facts, sealed)
     arms = tuple(ArmResult(arm=arm, runs=read.runs(arm, found)) for arm, found in wanted)
     return StudyResult(
         study=study,
@@ -234,13 +243,15 @@ def analyse(study: Study, store: Store) -> StudyResult:
         varied={arm.name: read.runs(arm, found) for arm, found in varied if found},
         grouped={name: read.runs(twin, found) for name, (twin, found) in grouped.items() if found},
         registration=registration(store.registered_claims(study.name), study.claims),
+        sealed=sealed,
+        unsealings=tuple(store.unsealings(study.name)),
     )
 
 
 def stored_evidence(study: Study, run_of: Mapping[tuple[str, int], str], store: Store) -> Evidence:
     """Return the finished runs that a store already has of a plan, whatever study they were trained for."""
     rows = store.rows_of(set(run_of.values()))
-    read = _Reader(store, list(rows), {})
+    read = _Reader(store, list(rows), {}, study.sealed)
     found = []
     for arm in study.arms:
         mine = [rows[run_of[arm.name, seed]] for seed in study.seeds if run_of[arm.name, seed] in rows]
@@ -252,8 +263,8 @@ def stored_evidence(study: Study, run_of: Mapping[tuple[str, int], str], store: 
 class _Reader:
     """Reads runs out of a store, each once, with what they share."""
 
-    def __init__(self, store: Store, run_ids: Sequence[str], facts: Mapping[str, Any]) -> None:
-        self.store, self.facts = store, facts
+    def __init__(self, store: Store, run_ids: Sequence[str], facts: Mapping[str, Any], sealed: bool) -> None:
+        self.store, self.facts, self.sealed = store, facts, sealed
         self.epochs = store.epochs_of(list(dict.fromkeys(run_ids)))
         self.case_sets = _CaseSets()
         self.results: dict[str, RunResult] = {}
@@ -268,7 +279,8 @@ class _Reader:
         if key not in self.prepared:
             self.prepared[key] = _prepared(self.store, key, self.facts)
         if run_id not in self.results:
-            self.results[run_id] = _run_result(row, self.epochs[run_id], self.prepared[key], self.store, self.case_sets)
+            logits = _logits(self.store, row, self.sealed) if row["state"] == State.DONE else None
+            self.results[run_id] = _run_result(row, self.epochs[run_id], self.prepared[key], logits, self.case_sets)
         return self.results[run_id]
 
 
@@ -333,17 +345,19 @@ def _named(run: RunResult, arm: str) -> RunResult:
 
 
 def _run_result(
-    row: Mapping[str, Any], epochs: list[dict[str, Any]], data: PreparedSet, store: Store, case_sets: _CaseSets
+    row: Mapping[str, Any],
+    epochs: list[dict[str, Any]],
+    data: PreparedSet,
+    logits: Logits | None,
+    case_sets: _CaseSets,
 ) -> RunResult:
-    done = row["state"] == State.DONE
-    logits = _logits(store, row) if done else None
     return RunResult(
         arm=row["arm"],
         seed=row["seed"],
         run_id=row["run_id"],
         state=State(row["state"]),
         reason=row["reason"],
-        health={flag: bool(row[flag]) for flag in HEALTH} if done else {},
+        health={flag: bool(row[flag]) for flag in HEALTH} if logits is not None else {},
         metrics=_metrics(row, epochs, data.labels, logits) if logits is not None else {},
         epochs=epochs,
         logits=logits,
@@ -353,9 +367,9 @@ def _run_result(
     )
 
 
-def _logits(store: Store, row: Mapping[str, Any]) -> Logits:
+def _logits(store: Store, row: Mapping[str, Any], sealed: bool) -> Logits:
     try:
-        return read_logits(store.root, row["run_id"])
+        return read_logits(store.root, row["run_id"], sealed=sealed)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise WorkFailed(
             f"{row['arm']}, seed {row['seed']}: its logits are gone or damaged ({error}); doubleread status --store"
@@ -367,14 +381,16 @@ def _metrics(
     row: Mapping[str, Any], epochs: list[dict[str, Any]], labels: np.ndarray, logits: Logits
 ) -> dict[str, float]:
     last = epochs[-1]
-    of_cases = {name: metric(labels[logits.test_rows], logits.test) for name, metric in CASE_METRICS.items()}
     of_val = {f"val_{name}": metric(labels[logits.val_rows], logits.val) for name, metric in CASE_METRICS.items()}
+    of_test: dict[str, float] = {}
+    if len(logits.test_rows):
+        of_test = {name: metric(labels[logits.test_rows], logits.test) for name, metric in CASE_METRICS.items()}
+        of_test["gap"] = of_val["val_accuracy"] - of_test["accuracy"]
+        of_test["train_gap"] = last["train_accuracy"] - of_test["accuracy"]
     return {
-        **of_cases,
+        **of_test,
         **of_val,
         **curve_metrics(epochs),
-        "gap": of_val["val_accuracy"] - of_cases["accuracy"],
-        "train_gap": last["train_accuracy"] - of_cases["accuracy"],
         "train_loss": last["train_loss"],
         "train_accuracy": last["train_accuracy"],
         "val_loss": last["val_loss"],

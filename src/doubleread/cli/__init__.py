@@ -135,6 +135,28 @@ def check(
 
 
 @app.command()
+def lr(
+    study: StudyName,
+    arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm, as check names it.")],
+    data: DataOption = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The seed that it trains.")] = 0,
+    low: Annotated[float, typer.Option("--from", metavar="RATE", help="The first rate.")] = 1e-6,
+    high: Annotated[float, typer.Option("--to", metavar="RATE", help="The last rate.")] = 1.0,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=10, help="Batches in between.")] = 120,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="Write the curve, .png .svg .pdf.")
+    ] = None,
+    store: StoreOption = Path("runs"),
+    settings: SetOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Find a learning rate to start from: train an arm briefly while the rate rises; nothing is kept."""
+    from doubleread.cli.lr import lr_command
+
+    lr_command(study, arm, data, seed, low, high, steps, figure, store, settings, as_json)
+
+
+@app.command()
 def status(
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
@@ -164,12 +186,15 @@ def report(
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report to FILE.")] = None,
     figures: Annotated[Path | None, typer.Option("--figures", metavar="DIR", help="Write PNG, SVG and PDF.")] = None,
     tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV and JSON.")] = None,
+    unseal: Annotated[
+        bool, typer.Option("--unseal", help="Show the test scores of a sealed study; the report counts how often.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the verdicts and tables of a study, and write its report, figures and tables."""
     from doubleread.cli.report import report_command
 
-    report_command(study, seeds, store, html, figures, tables, as_json)
+    report_command(study, seeds, store, html, figures, tables, unseal, as_json)
 
 
 @app.command()

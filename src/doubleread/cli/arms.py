@@ -19,6 +19,8 @@ WIDE = 128
 def print_result(console: Console, result: StudyResult) -> None:
     """Print a study's verdicts, its arms, and why validation and test differ."""
     print_registration(console, result.registration)
+    if (said := words.seal_text(result)) is not None:
+        console.print(said, markup=False)
     if result.claims:
         print_claims(console, result.claims, result.settings)
     print_arms(console, result)
@@ -27,8 +29,9 @@ def print_result(console: Console, result: StudyResult) -> None:
 
 def print_arms(console: Console, result: StudyResult) -> None:
     """Print a table for each experiment: the reported accuracy beside the measured metrics, as many as fit."""
-    wide = console.width >= WIDE
-    columns = (*words.TEST_COLUMNS, "val_accuracy") if wide else ("accuracy", "auroc", "val_accuracy")
+    columns = words.scored_columns(result)
+    if not result.sealed:
+        columns = (*columns, "val_accuracy") if console.width >= WIDE else (*columns[:2], "val_accuracy")
     for experiment in result.study.experiments:
         table = Table(title=experiment.title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
         for name in ("arm", "seeds", "reported", *(words.column_name(metric) for metric in columns), "runs"):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from doubleread.analysis import Audited, Evidence, Planned, audited, planned, stored_evidence
 from doubleread.api import find_study
+from doubleread.cli.cache import prepared_sets
 from doubleread.cli.gap import print_audit
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
@@ -45,9 +44,9 @@ def check_command(
 ) -> None:
     """Print what `run` would do."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    with _cache(store) as cache, Progress(err(), study.name) as show:
+    with prepared_sets(store) as cache, Progress(err(), study.name) as show:
         prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device, refuse=False)
-        audits = [audited(prepared.sets[key]) for key in prepared.own]
+        audits = [audited(prepared.sets[key], sealed=study.sealed) for key in prepared.own]
         plan = _plan(study, prepared, _stored(store, prepared), workers_for(prepared.plan, prepared.sets, workers)[0])
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
@@ -60,16 +59,6 @@ def check_command(
     # what leaks has been shown, with its cases; whether it may is the study's to say
     for audit in audits:
         refuse_leaks(audit.data.meta)
-
-
-@contextmanager
-def _cache(store: Path) -> Iterator[Path]:
-    """Use the store's prepared sets where there is a store; otherwise leave nothing behind."""
-    if (store / DATABASE).is_file():
-        yield store / "data"
-        return
-    with tempfile.TemporaryDirectory(prefix="doubleread-") as folder:
-        yield Path(folder)
 
 
 def _stored(store: Path, prepared: Prepared) -> dict[str, State]:
@@ -135,7 +124,8 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
     for run in missing:
         data = prepared.sets[run.data_hash]
         recipe = run.recipe
-        key = f"{recipe.model}{recipe.loss}{recipe.optimizer}{recipe.batch_size}{run.data_hash}{run.compute}"
+        # the number of epochs and the rates cost nothing
+        key = f"{recipe.model_copy(update={'epochs': 1, 'schedule': None})}{run.data_hash}{run.compute}"
         if key not in costs:
             costs[key] = _measured(run, data)
         steps = -(-len(data.rows("train")) // run.recipe.batch_size)

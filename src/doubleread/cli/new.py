@@ -28,7 +28,7 @@ data:
   source: {source}
   positive: {positive}                # the class that counts as 1; the other is {negative}
   image_size: {size}                 # pixels; every image is made square, with antialiasing
-  intensity: unit                # raw 0–255 | unit 0–1 | standard (mean and SD of the training pixels)
+  intensity: unit                # raw 0–255 | unit 0–1 | standard (mean, SD of the training pixels) | image (its own)
 {split}
 {subject}
 base:                            # the recipe that the arms share

@@ -28,6 +28,7 @@ def report_command(
     html: Path | None,
     figures: Path | None,
     tables: Path | None,
+    unseal: bool,
     as_json: bool,
 ) -> None:
     """Print the verdicts and tables of a study; write what is asked for."""
@@ -36,7 +37,7 @@ def report_command(
     for option, folder in (("--figures", figures), ("--tables", tables)):
         if folder is not None:
             check_folder(folder, option)
-    result = open_results(find_study(name, store, overrides([], None, seeds)), store=store).result
+    result = open_results(find_study(name, store, overrides([], None, seeds)), store=store, unseal=unseal).result
     written = []
     if html is not None:
         write_page([result], html)
@@ -50,6 +51,8 @@ def report_command(
         print_json(
             {
                 "study": result.study.name,
+                "sealed": result.sealed,
+                "unsealings": list(result.unsealings),
                 "arms": arms_json(result),
                 "claims": claims,
                 "gap": gap_json(result.gaps),

@@ -18,7 +18,7 @@ from doubleread.dataset.groups import groups_of
 from doubleread.dataset.split import split_development
 from doubleread.errors import UserError
 from doubleread.files import damage, describe, read_text, write_json, write_text
-from doubleread.nouns import SPLITS, RunData, Split
+from doubleread.nouns import SPLITS, RunData, Split, shape_of
 from doubleread.recipe.data import DrawnSplit
 
 IMAGES, CASES, META, SEAL = "images.npy", "cases.csv", "meta.json", "files.json"
@@ -60,6 +60,11 @@ class PreparedSet:
     def images(self) -> np.ndarray:
         """The pixels, shape (N, size, size), uint8, memory-mapped; writing to them changes no file."""
         return _mapped(self.folder)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image as a model takes it: (channels, height, width)."""
+        return shape_of(self.images)
 
     @property
     def classes(self) -> tuple[str, str]:

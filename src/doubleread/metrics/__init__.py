@@ -10,9 +10,11 @@ from doubleread.metrics.cases import (
     balanced_accuracy,
     brier,
     calibration_bins,
+    calls,
     ece,
     f1,
     probabilities,
+    ranking,
     sensitivity,
     specificity,
 )
@@ -33,13 +35,16 @@ __all__ = [
     "balanced_accuracy",
     "brier",
     "calibration_bins",
+    "calls",
     "curve_metrics",
     "direction",
     "ece",
     "f1",
     "is_share",
     "metric_names",
+    "needs_test",
     "probabilities",
+    "ranking",
     "sensitivity",
     "specificity",
 ]
@@ -73,6 +78,11 @@ def metric_names() -> tuple[str, ...]:
         *GAP_METRICS,
         *(f"{name}_{curve}" for name in CURVE_METRICS for curve in CURVES),
     )
+
+
+def needs_test(metric: str) -> bool:
+    """Tell whether a metric takes a score on the test cases."""
+    return metric in CASE_METRICS or metric in GAP_METRICS
 
 
 def is_share(metric: str) -> bool:

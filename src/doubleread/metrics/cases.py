@@ -80,6 +80,21 @@ def probabilities(logits_N: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -logits_N.astype(np.float64)))
 
 
+def calls(logits: np.ndarray) -> np.ndarray:
+    """Return the class that each case is called, (N,), int64: by the highest of (N, C) logits, or by logits (N,) above
+    0.
+    """
+    return logits.argmax(axis=1) if logits.ndim == 2 else (logits > 0).astype(np.int64)
+
+
+def ranking(labels_N: np.ndarray, logits: np.ndarray) -> float:
+    """Return the AUROC of logits (N,), or the mean over the classes of that of (N, C) logits, each against the rest."""
+    if logits.ndim == 1:
+        return auroc(labels_N, logits)
+    each = [auroc((labels_N == c).astype(np.int64), logits[:, c]) for c in range(logits.shape[1])]
+    return float(np.mean(each))
+
+
 def _share(right: np.ndarray) -> float:
     return float(np.mean(right)) if len(right) else float("nan")
 

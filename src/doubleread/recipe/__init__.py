@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from doubleread.recipe.loss import LOSSES, Bce, Ce, LossSpec
-from doubleread.recipe.model import MODELS, Mlp, ModelSpec
+from pydantic import model_validator
+
+from doubleread.recipe.augmentation import Augmentation
+from doubleread.recipe.loss import LOSSES, Bce, Ce, Focal, LossSpec
+from doubleread.recipe.model import MODELS, OWN, Cnn, Linear, Mlp, ModelSpec, OwnModel
 from doubleread.recipe.optimizer import OPTIMIZERS, Adam, AdamW, OptimizerSpec, Sgd
 from doubleread.recipe.schedule import (
     SCHEDULES,
@@ -13,30 +16,50 @@ from doubleread.recipe.schedule import (
     Cosine,
     Exponential,
     OneCycle,
+    Plateau,
     ScheduleSpec,
     Step,
 )
-from doubleread.recipe.spec import Precision, Spec, WholeFromOne
+from doubleread.recipe.spec import (
+    NotNegative,
+    OpenFraction,
+    Positive,
+    Precision,
+    Spec,
+    WholeFromOne,
+    expecting,
+    unmet,
+)
+from doubleread.recipe.stop import Stop
 
 __all__ = [
+    "OWN",
     "PARTS",
     "Adam",
     "AdamW",
+    "Augmentation",
     "Bce",
     "Ce",
+    "Cnn",
     "Constant",
     "Cosine",
     "Exponential",
+    "Focal",
+    "Linear",
     "LossSpec",
     "Mlp",
     "ModelSpec",
     "OneCycle",
     "OptimizerSpec",
+    "OwnModel",
+    "Plateau",
     "Recipe",
     "ScheduleSpec",
     "Sgd",
     "Spec",
     "Step",
+    "Stop",
+    "TestTime",
     "ineffective",
 ]
 
@@ -49,6 +72,11 @@ PARTS: dict[str, dict[str, type[Spec]]] = {
 """Every named part of a recipe, with what may stand there."""
 
 
+Sampling = Annotated[Literal["all", "balanced"], expecting("all or balanced")]
+Keep = Annotated[Literal["last", "best"], expecting("last or best")]
+TestTime = Annotated[Literal["none", "flip"], expecting("none or flip")]
+
+
 class Recipe(Spec):
     """A complete training recipe: everything about a run but its data and its seed.
 
@@ -57,6 +85,14 @@ class Recipe(Spec):
     the factors of a perceptron's first layer rounded to bfloat16 (in the reference loop those of every layer, by
     autocast) while weights and moments stay float32; or `auto`, bf16 where the benchmark has shown that a perceptron
     gains on this processor, else fp32.
+
+    `augmentation` changes training images as they are drawn. `sampling`: `all` cases once an epoch, or `balanced`, as
+    many of each class, those of smaller classes several times. `warmup`: epochs in which the rate rises from nothing to
+    what the schedule says. `clip_norm`: the gradient is scaled down to this length where it is longer. `accumulate`: a
+    batch is computed in so many parts, whose gradients are added; it takes less memory. `ema`: what is evaluated and
+    kept is the exponential average of the weights over the steps, this part of which stays in each. `stop` ends a run
+    early. `keep`: the weights of the `last` epoch, or of the `best`, the first with the highest validation AUROC.
+    `test_time` `flip`: a case's logit is the mean of those of the image and of its mirror image.
     """
 
     model: ModelSpec
@@ -67,13 +103,35 @@ class Recipe(Spec):
     epochs: WholeFromOne
     threads: WholeFromOne = 1
     precision: Precision = "fp32"
+    augmentation: Augmentation | None = None
+    sampling: Sampling = "all"
+    warmup: NotNegative = 0.0
+    clip_norm: Positive | None = None
+    accumulate: WholeFromOne = 1
+    ema: OpenFraction | None = None
+    stop: Stop | None = None
+    keep: Keep = "last"
+    test_time: TestTime = "none"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        if self.stop is not None and self.stop.patience >= self.epochs:
+            raise unmet(f"a patience below the number of epochs, {self.epochs}; a longer one never ends a run")
+        if self.accumulate > self.batch_size:
+            raise unmet(f"at most as many parts as a batch has cases, {self.batch_size}")
+        if self.warmup >= self.epochs:
+            raise unmet(f"a warmup below the number of epochs, {self.epochs}; in a longer one the rate only rises")
+        if self.keep == "best" and self.epochs == 1:
+            raise unmet("keep: last, since one epoch leaves no choice")
+        return self
 
     def canonical(self) -> dict[str, Any]:
         """Return the recipe with the defaults left out: the form that identities are made of.
 
         Without the precision, which stands beside it as what it comes to: a run of `auto` is that of `fp32` or `bf16`.
+        Without the path of an `init` file, beside which its content stands.
         """
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"precision"})
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"precision": True, "model": {"init"}})
 
     def complete(self) -> dict[str, Any]:
         """Return the recipe with every default written out: the form that the plan prints."""

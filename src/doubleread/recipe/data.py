@@ -17,7 +17,7 @@ Names = Annotated[
     tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed), expecting("a name, or a list of names")
 ]
 Size = Annotated[int, Field(strict=True, ge=4, le=4096), expecting("a whole number from 4 to 4096")]
-Intensity = Annotated[Literal["raw", "unit", "standard"], expecting("raw, unit or standard")]
+Intensity = Annotated[Literal["raw", "unit", "standard", "image"], expecting("raw, unit, standard or image")]
 
 
 class Sample(Spec):
@@ -62,11 +62,12 @@ Split = Annotated[
 class DataSpec(Spec):
     """The `data` part of a study file.
 
-    `source` is a name or a path, or `{name: phantom, …}` with the phantom's knobs; `kind` overrides what the path
-    looks like. `positive` is the class that counts as 1, the first of these names that the source has. `subject`
-    is the rule that finds the subject of an image, the first that fits every image: `given`, `kermany`, `case`
-    (every image its own subject), or a regular expression. `intensity` is how pixels enter the model: `raw` 0–255,
-    `unit` 0–1, or `standard`, less the mean and over the SD of the training pixels.
+    `source` is a name or a path, or `{name: phantom, …}` with the phantom's knobs; `kind` overrides what the path looks
+    like. `positive` is the class that counts as 1, the first of these names that the source has. `subject` is the rule
+    that finds the subject of an image, the first that fits every image: `given`, `kermany`, `case` (every image its own
+    subject), or a regular expression. `intensity` is how pixels enter the model: `raw` 0–255, `unit` 0–1, `standard`,
+    less the mean and over the SD of the training pixels, or `image`, the same by each image's own pixels, which takes
+    out how it was exposed.
     """
 
     source: Text | dict[str, Any]

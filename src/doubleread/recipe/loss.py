@@ -6,34 +6,48 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from doubleread.recipe.spec import ByName, Positive, Spec, expecting
+from doubleread.recipe.spec import ByName, Fraction, Positive, Spec, expecting
 
 ClassWeights = Annotated[
-    Literal["none", "balanced"] | tuple[Positive, Positive],
-    expecting("none, balanced, or two numbers > 0, negative class first"),
+    Literal["none", "balanced"] | Annotated[tuple[Positive, ...], Field(min_length=2)],
+    expecting("none, balanced, or a number > 0 for each class, negative class first"),
 ]
 
 
 class Bce(Spec):
     """Binary cross-entropy on one output, the logit of the positive class.
 
-    `class_weights`: `none`; `balanced`, n / (2 · n of the class) over the training cases; or two numbers, negative
-    class first. The loss of a batch is the weighted mean, as in PyTorch's cross-entropy.
+    `class_weights`: `none`; `balanced`, n / (classes · n of the class) over the training cases; or a number for each
+    class, negative class first. The loss of a batch is the weighted mean, as in PyTorch's cross-entropy.
+    `label_smoothing` ε: the label counts 1 − ε, and ε is shared by all classes (Szegedy et al. 2016).
     """
 
     name: Literal["bce"]
     class_weights: ClassWeights = "none"
+    label_smoothing: Fraction = 0.0
 
 
 class Ce(Spec):
-    """Cross-entropy on one output for each class; the logit that is stored is output 1 minus output 0.
+    """Cross-entropy on one output for each class; of two classes the logit that is stored is output 1 minus output 0.
 
-    `class_weights` as in `bce`.
+    `class_weights` and `label_smoothing` as in `bce`.
     """
 
     name: Literal["ce"]
     class_weights: ClassWeights = "none"
+    label_smoothing: Fraction = 0.0
 
 
-LossSpec = Annotated[Annotated[Bce | Ce, Field(discriminator="name")], ByName]
-LOSSES: dict[str, type[Spec]] = {"bce": Bce, "ce": Ce}
+class Focal(Spec):
+    """Focal loss (Lin et al. 2017): the cross-entropy of a case times (1 − p)^`gamma`, p what its label is given.
+
+    One output for two classes, else one for each. `class_weights` as in `bce`.
+    """
+
+    name: Literal["focal"]
+    gamma: Positive = 2.0
+    class_weights: ClassWeights = "none"
+
+
+LossSpec = Annotated[Annotated[Bce | Ce | Focal, Field(discriminator="name")], ByName]
+LOSSES: dict[str, type[Spec]] = {"bce": Bce, "ce": Ce, "focal": Focal}

@@ -15,6 +15,7 @@ from doubleread.recipe.spec import (
     Spec,
     Switch,
     WholeFromOne,
+    WholeFromZero,
     expecting,
     unmet,
 )
@@ -78,8 +79,20 @@ class OneCycle(Spec):
         return self
 
 
+class Plateau(Spec):
+    """The rate times `factor` after more than `patience` epochs in a row in which the validation loss has not fallen.
+
+    PyTorch's ReduceLROnPlateau, with its threshold: to count as fallen, a loss lies 0.01 % below the lowest before it.
+    """
+
+    name: Literal["plateau"]
+    factor: OpenFraction
+    patience: WholeFromZero
+    min_lr: NotNegative = 0.0
+
+
 ScheduleSpec = Annotated[
-    Annotated[Constant | Step | Cosine | Exponential | OneCycle, Field(discriminator="name")], ByName
+    Annotated[Constant | Step | Cosine | Exponential | OneCycle | Plateau, Field(discriminator="name")], ByName
 ]
 SCHEDULES: dict[str, type[Spec]] = {
     "constant": Constant,
@@ -87,4 +100,5 @@ SCHEDULES: dict[str, type[Spec]] = {
     "cosine": Cosine,
     "exponential": Exponential,
     "onecycle": OneCycle,
+    "plateau": Plateau,
 }

@@ -9,6 +9,7 @@ from doubleread.files import write_bytes
 from doubleread.report.figures import arms_figure, curves_figure, rendered
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
+from doubleread.report.words import scored_columns
 from doubleread.study import Experiment
 
 FORMATS = ("png", "svg", "pdf")
@@ -20,9 +21,12 @@ def _has_runs(result: StudyResult, experiment: Experiment) -> bool:
 
 def save_figures(result: StudyResult, folder: Path) -> list[Path]:
     """Write the figures of a study as PNG, SVG and PDF; return the files."""
-    figures = {f"curves-{e.name}": curves_figure(result, e) for e in result.study.experiments}
-    figures |= {f"roc-{e.name}": roc_figure(result, e) for e in result.study.experiments if _has_runs(result, e)}
-    figures["arms-accuracy"] = arms_figure(result)
+    experiments = result.study.experiments
+    figures = {f"curves-{e.name}": curves_figure(result, e) for e in experiments}
+    if not result.sealed:
+        figures |= {f"roc-{e.name}": roc_figure(result, e) for e in experiments if _has_runs(result, e)}
+    scored = scored_columns(result)[0]
+    figures[f"arms-{scored.replace('_', '-')}"] = arms_figure(result, scored)
     if result.claims:
         figures["claims"] = forest_figure(result.claims)
     if result.gaps.arms:

@@ -99,11 +99,14 @@ def rendered(figure: Figure, kind: str) -> bytes:
 def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
     if not arm.done:
         return
-    values_RE = np.array([[epoch[key] for epoch in run.epochs] for run in arm.done])
-    epochs = np.arange(1, values_RE.shape[1] + 1)
+    curves = [np.array([epoch[key] for epoch in run.epochs]) for run in arm.done]
+    # runs that stop early end on their own; a mean of those that are left would be of another sort of run
+    shortest = min(len(curve) for curve in curves)
+    values_RE = np.array([curve[:shortest] for curve in curves])
+    epochs = np.arange(1, shortest + 1)
     # more lines than these are one colour, and megabytes
-    for values in values_RE if len(values_RE) <= MOST_LINES else []:
-        axes.plot(epochs, values, color=colour, linewidth=0.5, alpha=0.35)
+    for values in curves if len(curves) <= MOST_LINES else []:
+        axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=0.5, alpha=0.35)
     axes.fill_between(epochs, values_RE.min(axis=0), values_RE.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8)
 

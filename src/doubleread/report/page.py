@@ -60,7 +60,7 @@ def page(results: Sequence[StudyResult]) -> str:
 
 
 def _study(result: StudyResult) -> dict[str, Any]:
-    study = result.study
+    study, scored = result.study, words.scored_columns(result)[0]
     return {
         "name": study.name,
         "question": study.question,
@@ -70,7 +70,9 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "counts": result.counts(),
         "seeds": ", ".join(str(seed) for seed in study.seeds),
         "claims": _claims(result),
-        "overview": _figure(arms_figure(result)),
+        "overview": _figure(arms_figure(result, scored)),
+        "overview_of": words.LABELS[scored],
+        "seal": words.seal_text(result),
         "gap": gap_section(result),
         "experiments": [_experiment(result, experiment) for experiment in study.experiments],
         "assumptions": [
@@ -140,9 +142,9 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
         "factors": ", ".join(experiment.factors),
         "tables": [
             {
-                "caption": "On the test images",
-                "columns": words.TEST_COLUMNS,
-                "rows": _rows(result, arms, words.TEST_COLUMNS),
+                "caption": "On the validation images" if result.sealed else "On the test images",
+                "columns": words.scored_columns(result),
+                "rows": _rows(result, arms, words.scored_columns(result)),
             },
             {
                 "caption": "In training and on the validation images",
@@ -151,8 +153,8 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             },
         ],
         "curves": _figure(curves_figure(result, experiment)),
-        "roc": _figure(roc_figure(result, experiment)) if any(arm.done for arm in arms) else None,
-        "confusion": [_confusion(arm) for arm in arms if arm.done],
+        "roc": _figure(roc_figure(result, experiment)) if any(arm.done for arm in arms) and not result.sealed else None,
+        "confusion": [_confusion(arm) for arm in arms if arm.done and not result.sealed],
         "recipes": [{"arm": arm.arm.label, "recipe": words.recipe_text(arm.arm)} for arm in arms],
     }
 

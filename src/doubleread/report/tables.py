@@ -208,7 +208,7 @@ def confusion_table(result: StudyResult) -> pd.DataFrame:
     rows = []
     for arm in result.arms:
         for run in arm.scores:
-            for split in ("val", "test"):
+            for split in ("val",) if result.sealed else ("val", "test"):
                 found = confusion([run], validation=split == "val")
                 if found is not None:
                     counts = {name: int(mean) for name, (mean, _, _) in found.counts.items()}

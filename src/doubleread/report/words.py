@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
-from doubleread.analysis import ArmResult, Spread
+from doubleread.analysis import ArmResult, Spread, StudyResult
 from doubleread.metrics import is_share
 from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
 
@@ -71,6 +72,26 @@ TRAINING_COLUMNS = (
     "lowest_train_loss",
     "seconds",
 )
+
+
+def seal_text(result: StudyResult) -> str | None:
+    """Return whether the test images are sealed, and when and how often they were looked at; None if never sealed."""
+    if not result.study.sealed:
+        return None
+    looks = [f"{look['at']} ({look['done']} runs done)" for look in result.unsealings]
+    often = {0: "never looked at", 1: "looked at once"}.get(len(looks), f"looked at {len(looks)} times")
+    when = f"so far they were {often}" + (f": {', '.join(looks)}" if looks else "")
+    if result.sealed:
+        return (
+            f"The test images are sealed: no score on them exists here; {when}."
+            " doubleread report --unseal shows the scores, and counts."
+        )
+    return f"The test images are unsealed; {when}."
+
+
+def scored_columns(result: StudyResult) -> tuple[str, ...]:
+    """Return the metrics of an experiment's first table: on the test images; on validation while those are sealed."""
+    return tuple(f"val_{name}" for name in TEST_COLUMNS) if result.sealed else TEST_COLUMNS
 
 
 def training_columns(experiment: Experiment) -> tuple[str, ...]:
@@ -171,8 +192,13 @@ def recipe_text(arm: Arm) -> str:
     parts = []
     for key, value in arm.recipe.complete().items():
         if isinstance(value, dict):
-            options = ", ".join(f"{option} {plain(setting)}" for option, setting in value.items() if option != "name")
-            parts.append(f"{key} {value['name']}" + (f" ({options})" if options else ""))
+            value = dict(value)
+            name = value.pop("name", "")
+            if value.get("init") is not None:
+                # the way to a folder is nobody's business in a report
+                value["init"] = PurePath(value["init"]).name
+            options = ", ".join(f"{option} {plain(setting)}" for option, setting in value.items())
+            parts.append(" ".join(part for part in (key, name, f"({options})" if options else "") if part))
         else:
             parts.append(f"{key.replace('_', ' ')} {plain(value)}")
     return "; ".join([*parts, f"pixels {arm.data.intensity}"])
@@ -184,7 +210,7 @@ def plain(value: Any) -> str:
         return ", ".join(f"{key}: {plain(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(plain(inner) for inner in value)
-    return label_of(value)
+    return "none" if value is None else label_of(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from doubleread.dataset.audit import measured_of
 from doubleread.engines import LocalExecutor
 from doubleread.errors import UserError
 from doubleread.images import open_source
-from doubleread.nouns import SPLITS
+from doubleread.nouns import SPLITS, Compute
+from doubleread.recipe import Linear, Mlp
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.care import Care
 from doubleread.runner.drive import FINISHED, Counts, drive
@@ -21,8 +22,9 @@ from doubleread.runner.resume import discard_unfit, tell_mixture
 from doubleread.runner.units import room_on_device
 from doubleread.runner.workers import preload_for, workers_for
 from doubleread.store import Store, lost
-from doubleread.study import Plan, PlannedRun, Study, Variant, data_key, document_of, leakage_variant, plan_runs
+from doubleread.study import Arm, Plan, PlannedRun, Study, Variant, data_key, document_of, leakage_variant, plan_runs
 from doubleread.training import compute_of, resolve_device
+from doubleread.training.model import contents_of, start_of, try_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +80,37 @@ def prepare_study(
         # where an arm and its twin come to the same set, it is the arm's
         sets.setdefault(prepared.data_hash, prepared)
         hash_of[key] = prepared.data_hash
-    plan = plan_runs(study, hash_of, lambda recipe: compute_of(recipe, where), variants)
+
+    def computed(arm: Arm, data_hash: str) -> Compute:
+        classes = len(sets[data_hash].classes)
+        return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=classes)
+
+    plan = plan_runs(study, hash_of, computed, variants, contents_of)
+    for remark in _tried(plan, sets):
+        show.remark(remark)
     return Prepared(sets=sets, own=tuple(dict.fromkeys(hash_of[key] for key in own)), plan=plan)
+
+
+def _tried(plan: Plan, sets: dict[str, PreparedSet]) -> list[str]:
+    """Build every model of a plan once and show it images; return what is to be said about how they start.
+
+    Raises:
+        UserError: one cannot be built, or does not take these images.
+    """
+    remarks: dict[str, None] = {}
+    seen: set[tuple[str, str, int, str]] = set()
+    for run in plan.runs:
+        recipe = run.recipe
+        key = (str(recipe.model), str(recipe.loss), recipe.batch_size, run.data_hash)
+        # what a perceptron takes is known
+        if key in seen or (isinstance(recipe.model, Mlp | Linear) and recipe.model.init is None):
+            continue
+        seen.add(key)
+        data = sets[run.data_hash].run_data(run.seed)
+        try_model(recipe, data)
+        if (start := start_of(recipe, data)) is not None:
+            remarks[start.in_words()] = None
+    return list(remarks)
 
 
 def _check_every_seed(data: PreparedSet, study: Study) -> None:
@@ -120,7 +151,7 @@ def train_study(
     for remark in remarks:
         show.remark(remark)
     on_device = any(run.compute.device == "cuda" for run in plan.runs)
-    with LocalExecutor(allowed, preload_for(run.compute.path for run in plan.runs), hold=on_device) as executor:
+    with LocalExecutor(allowed, preload_for(*_kinds_of(plan)), hold=on_device) as executor:
         return drive(
             plan,
             prepared.sets,
@@ -132,6 +163,11 @@ def train_study(
             show=show.study,
             remark=show.remark,
         )
+
+
+def _kinds_of(plan: Plan) -> tuple[set[str], set[str]]:
+    """Return the paths of a plan's runs, and the names of their models."""
+    return {run.compute.path for run in plan.runs}, {run.recipe.model.name for run in plan.runs}
 
 
 def _look_back(plan: Plan, store: Store, show: Show) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from doubleread.dataset import PreparedSet
+from doubleread.nouns import shape_of
 from doubleread.recipe import Recipe
 from doubleread.study import PlannedRun
 from doubleread.training.memory import stack_bytes
@@ -52,7 +53,7 @@ def units_of(
 
 def stack_size(recipe: Recipe, images: np.ndarray, room: int) -> int:
     """Return how many runs of a recipe a stack on these images, (N, height, width), may have in `room` bytes."""
-    return max(1, min(MOST_STACKED, (room - images.nbytes) // stack_bytes(recipe, images[0].size)))
+    return max(1, min(MOST_STACKED, (room - images.nbytes) // stack_bytes(recipe, shape_of(images))))
 
 
 def room_on_device() -> int:

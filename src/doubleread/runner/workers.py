@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from doubleread.dataset import PreparedSet
+from doubleread.models import BUILDERS, module_of
 from doubleread.processes import usable_cores
 from doubleread.study import Plan, PlannedRun
 from doubleread.training.memory import worker_bytes
@@ -27,13 +28,15 @@ def workers_for(plan: Plan, prepared: Mapping[str, PreparedSet], wanted: int | N
     return number, remarks
 
 
-def preload_for(paths: Iterable[str]) -> list[str]:
-    """Return the modules that the server of runs on these paths loads before it forks.
+def preload_for(paths: Iterable[str], models: Iterable[str] = ()) -> list[str]:
+    """Return the modules that the server of runs of these models on these paths loads before it forks.
 
     torch.optim imports torch's compiler at its first step, 1.6 s of every run unless the server has it; the other paths
-    never do, and a process forked without it is there in half the time.
+    never do, and a process forked without it is there in half the time. MONAI takes two seconds. A module of the user's
+    own is left to the runs: what it does as it is imported should not be shared.
     """
-    return ["doubleread.worker.server", *(["torch._dynamo"] if "reference" in paths else [])]
+    nets = sorted({module for name in models if name in BUILDERS and (module := module_of(name))})
+    return ["doubleread.worker.server", *(["torch._dynamo"] if "reference" in paths else []), *nets]
 
 
 def default_workers(plan: Plan) -> int:
@@ -72,8 +75,7 @@ def available_bytes() -> int | None:
 
 
 def _bytes(run: PlannedRun, data: PreparedSet) -> int:
-    height, width = data.images.shape[1:]
-    return worker_bytes(run.recipe, run.compute, height * width)
+    return worker_bytes(run.recipe, run.compute, data.shape)
 
 
 def _meminfo() -> int | None:

@@ -87,16 +87,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def read_logits(root: Path, run_id: str) -> Logits:
-    """Return the stored logits of a finished run.
+def read_logits(root: Path, run_id: str, *, sealed: bool = False) -> Logits:
+    """Return the stored logits of a finished run; with `sealed` those of no test case, which are not even read.
 
     Raises:
         OSError, ValueError, KeyError: they are gone or damaged.
     """
     with np.load(run_folder(root, run_id) / LOGITS) as arrays:
-        return Logits(
-            val_rows=arrays["val_rows"], val=arrays["val"], test_rows=arrays["test_rows"], test=arrays["test"]
-        )
+        val_rows, val = arrays["val_rows"], arrays["val"]
+        if sealed:
+            return Logits(val_rows=val_rows, val=val, test_rows=val_rows[:0], test=val[:0])
+        return Logits(val_rows=val_rows, val=val, test_rows=arrays["test_rows"], test=arrays["test"])
 
 
 def has_begun(folder: Path) -> bool:

@@ -68,11 +68,21 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE runs ADD COLUMN files TEXT; -- JSON: of each file of the run its sha256 and bytes; null: not known
     """,
+    """
+    ALTER TABLE epochs ADD COLUMN val_auroc REAL; -- null: not known
+    CREATE TABLE unsealings (
+        study TEXT NOT NULL REFERENCES studies (name),
+        at TEXT NOT NULL,
+        done INTEGER NOT NULL        -- runs of the study that had finished by then
+    ) STRICT;
+    """,
 )
 CLAIMS_SINCE = 2
 """The version since which a store keeps claims."""
 FILES_SINCE = 3
 """The version since which a store knows the files of its runs."""
+UNSEALINGS_SINCE = 4
+"""The version since which a store counts how often the test scores of a sealed study were looked at."""
 VERSION = len(MIGRATIONS)
 
 

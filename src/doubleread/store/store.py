@@ -17,10 +17,10 @@ from typing import Any, Self
 from doubleread.files import Files, canonical_json, hash_of
 from doubleread.nouns import VARIED, State
 from doubleread.store import artifacts
-from doubleread.store.schema import CLAIMS_SINCE, FILES_SINCE, version_of
+from doubleread.store.schema import CLAIMS_SINCE, FILES_SINCE, UNSEALINGS_SINCE, version_of
 
 DATABASE = "store.sqlite"
-EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+EPOCH_FIELDS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds", "val_auroc")
 READING = threading.Lock()
 """Held while something is read. SQLite lets a thread in beside another of its process that reads, even where a writer
 waits: threads that read one after the other without a pause would keep it waiting for ever."""
@@ -126,6 +126,21 @@ class Store:
             return None
         rows = self._rows("SELECT hash, document, registered, done_before FROM claims WHERE study = ?", study)
         return {**rows[0], "document": json.loads(rows[0]["document"])} if rows else None
+
+    def unseal(self, study: str) -> None:
+        """Write down that the test scores of a sealed study are looked at now."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO unsealings SELECT ?, ?, count(DISTINCT run_id) FROM uses JOIN runs USING (run_id)"
+                " WHERE study = ? AND state = 'done'",
+                (study, now(), study),
+            )
+
+    def unsealings(self, study: str) -> list[dict[str, Any]]:
+        """Return each time that a study's test scores were looked at, in order: at, done (runs finished by then)."""
+        if self._version() < UNSEALINGS_SINCE:
+            return []
+        return self._rows("SELECT at, done FROM unsealings WHERE study = ? ORDER BY rowid", study)
 
     # --- runs
 
@@ -252,7 +267,7 @@ class Store:
             db.execute("DELETE FROM epochs WHERE run_id = ?", (run_id,))
             db.executemany(
                 f"INSERT INTO epochs VALUES (?{', ?' * len(EPOCH_FIELDS)})",
-                [(run_id, *(epoch[name] for name in EPOCH_FIELDS)) for epoch in record["epochs"]],
+                [(run_id, *(epoch.get(name) for name in EPOCH_FIELDS)) for epoch in record["epochs"]],
             )
             db.execute(
                 "UPDATE runs SET state = ?, reason = ?, finished = ?, seconds = ?, cpu_seconds = ?, peak_bytes = ?,"

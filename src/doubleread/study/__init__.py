@@ -6,6 +6,7 @@ from doubleread.study.claims_file import load_claims
 from doubleread.study.levels import Arm, label_of
 from doubleread.study.parse import (
     BUILT_IN,
+    REPORTS,
     Experiment,
     Study,
     built_in_raw,
@@ -23,6 +24,7 @@ from doubleread.study.variants import TWIN, Variant, grouped_name, leakage_varia
 __all__ = [
     "BUILT_IN",
     "NUMBER",
+    "REPORTS",
     "TWIN",
     "Arm",
     "Assumption",

@@ -59,6 +59,8 @@ def label_of(value: Any) -> str:
         return str(named) if named is not None else show(dict(value))
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return "none"
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 

@@ -24,7 +24,9 @@ from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, 
 from doubleread.study.threshold_spec import ThresholdSpec
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
 
-BUILT_IN = ("report-a", "report-b")
+REPORTS = ("report-a", "report-b")
+"""The studies of the two course reports."""
+BUILT_IN = (*REPORTS, "strong")
 _NUMBER = TypeAdapter(ReportedNumber)
 
 
@@ -64,6 +66,7 @@ class Study:
     source_note: str | None
     thresholds: tuple[ThresholdSpec, ...]
     measures_leakage: bool
+    sealed: bool
     place: str
     path: str | None
     raw: dict[str, Any] = field(repr=False)
@@ -97,6 +100,7 @@ def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None
         )
     raw = read_mapping(path)
     _locate_source(raw, path.parent)
+    _locate_weights(raw, path.parent)
     return parse_study(raw, place=path.name, path=str(path.resolve()), overrides=overrides)
 
 
@@ -117,9 +121,34 @@ def _locate_source(raw: dict[str, Any], folder: Path) -> None:
             factors["data.source"] = [located(source) for source in factors["data.source"]]
 
 
+def _locate_weights(raw: dict[str, Any], folder: Path) -> None:
+    """Make a relative path to weights that a model starts from absolute, wherever a study names one."""
+
+    def located(value: Any) -> Any:
+        return str((folder / user_path(value, "model.init")).resolve()) if isinstance(value, str) else value
+
+    def in_model(model: Any) -> Any:
+        return {**model, "init": located(model["init"])} if isinstance(model, dict) and "init" in model else model
+
+    def walk(node: dict[str, Any]) -> None:
+        for key, value in node.items():
+            several = isinstance(value, list)
+            if key == "model":
+                node[key] = [in_model(one) for one in value] if several else in_model(value)
+            elif key == "model.init":
+                node[key] = [located(one) for one in value] if several else located(value)
+
+    experiments = raw.get("experiments")
+    specs = [spec for spec in experiments.values() if isinstance(spec, dict)] if isinstance(experiments, dict) else []
+    for node in (raw.get("base"), *(spec.get(part) for spec in specs for part in ("base", "factors"))):
+        if isinstance(node, dict):
+            walk(node)
+
+
 def built_in_raw(name: str) -> dict[str, Any]:
-    """Return the study file of a report, as it is in the package."""
-    text = (resources.files("doubleread.study") / "reports" / f"{name}.yaml").read_text(encoding="utf-8")
+    """Return the study file of that name, as it is in the package."""
+    folder = "reports" if name in REPORTS else "recipes"
+    text = (resources.files("doubleread.study") / folder / f"{name}.yaml").read_text(encoding="utf-8")
     return parse_mapping(text, name)
 
 
@@ -158,6 +187,7 @@ def parse_study(
         source_note=checked.source_note,
         thresholds=checked.threshold,
         measures_leakage=_measures_leakage(checked, experiments, place),
+        sealed=checked.test == "sealed",
         place=place,
         path=path,
         raw=copy.deepcopy(raw),

@@ -53,8 +53,18 @@ def data_key(data: DataSpec) -> str:
     return canonical_json(data.preparation())
 
 
-def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str, compute: Compute) -> dict[str, Any]:
-    """Return what makes a run the run it is: runs of equal identities are one run, trained once."""
+def identity_of(
+    recipe: Recipe,
+    intensity: str,
+    seed: int,
+    data_hash: str,
+    compute: Compute,
+    contents: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what makes a run the run it is: runs of equal identities are one run, trained once.
+
+    `contents` has the hashes of files that its recipe names: `init` weights, the `source` of a model of the user's own.
+    """
     return {
         "recipe": recipe.canonical(),
         "intensity": intensity,
@@ -64,26 +74,29 @@ def identity_of(recipe: Recipe, intensity: str, seed: int, data_hash: str, compu
         "device": compute.device,
         "path": compute.path,
         "numerics": NUMERICS,
+        **(contents or {}),
     }
 
 
 def plan_runs(
     study: Study,
     data_hashes: Mapping[str, str],
-    compute_of: Callable[[Recipe], Compute],
+    compute_of: Callable[[Arm, str], Compute],
     variants: Sequence[Variant] = (),
+    contents_of: Callable[[Recipe], Mapping[str, str]] = lambda _recipe: {},
 ) -> Plan:
     """Return the plan of a study, and of its `variants` after it.
 
-    `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash; `compute_of` says how a recipe is
-    computed.
+    `data_hashes` maps the `data_key` of each arm's data to its prepared set's hash; `compute_of` says how an arm is
+    computed on a prepared set, `contents_of` what the files that it names hold: see `identity_of`.
     """
     runs: dict[str, PlannedRun] = {}
     uses: dict[str, list[str]] = {}
     run_of: dict[tuple[str, int], str] = {}
     varied = tuple(arm for variant in variants for arm in variant.arms.values())
     for seed, arm in [*product(study.seeds, study.arms), *product(study.seeds, varied)]:
-        run = _planned(arm, seed, data_hashes[data_key(arm.data)], compute_of(arm.recipe))
+        data_hash = data_hashes[data_key(arm.data)]
+        run = _planned(arm, seed, data_hash, compute_of(arm, data_hash), contents_of(arm.recipe))
         runs.setdefault(run.run_id, run)
         uses.setdefault(run.run_id, []).append(arm.name)
         run_of[arm.name, seed] = run.run_id
@@ -92,8 +105,8 @@ def plan_runs(
     )
 
 
-def _planned(arm: Arm, seed: int, data_hash: str, compute: Compute) -> PlannedRun:
-    identity = identity_of(arm.recipe, arm.data.intensity, seed, data_hash, compute)
+def _planned(arm: Arm, seed: int, data_hash: str, compute: Compute, contents: Mapping[str, str]) -> PlannedRun:
+    identity = identity_of(arm.recipe, arm.data.intensity, seed, data_hash, compute, contents)
     return PlannedRun(
         run_id=hash_of(identity)[:20],
         recipe=arm.recipe,

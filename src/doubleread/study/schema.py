@@ -143,10 +143,11 @@ Seeds = Annotated[
 class StudyFile(Spec):
     """A whole study file.
 
-    `margin` maps a metric to the smallest difference that matters, `prior` to what is known of it beforehand.
-    `gap` asks for more about validation and test, `threshold` for operating points beside 0.5, which never replace it.
-    `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then the lowest
-    seed), or of `none`.
+    `margin` maps a metric to the smallest difference that matters, `prior` to what is known of it beforehand. `gap`
+    asks for more about validation and test, `threshold` for operating points beside 0.5, which never replace it. `test:
+    sealed` keeps every score on the test images, and all that compares them with others, from being computed until
+    `report --unseal`. `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then
+    the lowest seed), or of `none`.
     """
 
     study: Name
@@ -161,5 +162,6 @@ class StudyFile(Spec):
     assumptions: dict[Name, Assumption] = Field(default_factory=dict)
     contradictions: tuple[Contradiction, ...] = ()
     gap: GapSpec | None = None
+    test: Annotated[Literal["open", "sealed"], expecting("open or sealed")] = "open"
     threshold: Thresholds = Field(default=DEFAULT, validate_default=True)
     source_note: Text | None = None

@@ -19,7 +19,8 @@ class Unfit(Exception):
 class Checkpoint:
     """A run that has `epochs` behind it, and of the next one the steps in `part`.
 
-    `state` is the trainer's, `dropout` where torch's stream stands, by device. `epoch_seconds` were spent in the epoch
+    `state` is the trainer's, `dropout` where torch's stream stands, by device; `best` has the weights of the best epoch
+    so far where those are kept, else nothing. `epoch_seconds` were spent in the epoch
     that is under way; `seconds` and `cpu_seconds` in the whole run. Tensors are valid until the run takes a step.
     """
 
@@ -27,6 +28,7 @@ class Checkpoint:
     part: Stretch
     state: dict[str, torch.Tensor]
     dropout: dict[str, torch.Tensor]
+    best: dict[str, torch.Tensor]
     epoch_seconds: float
     seconds: float
     cpu_seconds: float

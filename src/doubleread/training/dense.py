@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from doubleread.training.losses import logit_of
+from doubleread.training.losses import logits_of
 
 
 class Dense:
@@ -70,7 +70,7 @@ def loss_and_gradient(
     label · z, and its derivative by z is σ(z) − label; the loss is the mean weighted by `weights_R2`, by class.
     `two_R1` is 1 for a run with two outputs, 0 for one with one; among several of C = 2 that one is the second.
     """
-    z_RB = logit_of(outputs_RBC)
+    z_RB = logits_of(outputs_RBC)
     target = labels_RB.to(z_RB.dtype)
     share_RB = torch.gather(weights_R2, 1, labels_RB)
     share_RB = share_RB / share_RB.sum(1, keepdim=True)

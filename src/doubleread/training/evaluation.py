@@ -1,4 +1,4 @@
-"""A model's logits, the same way whatever trained it: float32, without autograd, in batches of one fixed size."""
+"""A model's logits, the same way whatever trained it: without autograd, in batches of one fixed size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from doubleread.nouns import RunData
-from doubleread.training.losses import logit_of
+from doubleread.recipe import TestTime
+from doubleread.training.losses import logits_of
 from doubleread.training.pixels import PixelReader, scaling_of
 
 EVALUATION_BATCH = 100
@@ -15,21 +16,35 @@ EVALUATION_BATCH = 100
 
 
 class Evaluator:
-    """Computes logits of stored images by `model`, as it is at the time.
+    """Computes logits of stored images by `model`, as it is at the time, in float32; with `bf16`, under autocast.
 
-    `images` are those of `data`, on the model's device; left out, they are read on the CPU.
+    `images` are those of `data`, on the model's device; left out, they are read on the CPU. See `Recipe.test_time`.
     """
 
-    def __init__(self, model: nn.Module, intensity: str, data: RunData, images: torch.Tensor | None = None) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: nn.Module,
+        intensity: str,
+        data: RunData,
+        images: torch.Tensor | None = None,
+        *,
+        test_time: TestTime = "none",
+        bf16: bool = False,
+    ) -> None:
+        self._model, self._test_time, self._bf16 = model, test_time, bf16
         stored = torch.from_numpy(data.images) if images is None else images
         self._reader = PixelReader(stored, scaling_of(intensity, data), min(EVALUATION_BATCH, max(len(stored), 1)))
 
     @torch.no_grad()
     def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Return the logits of the cases at `rows`, shape (n,), float32."""
+        """Return the logits of the cases at `rows`, (n,), or (n, classes) where there are more than two; float32."""
         self._model.eval()
-        parts = [
-            logit_of(self._model(self._reader.batch(part))) for part in torch.from_numpy(rows).split(EVALUATION_BATCH)
-        ]
-        return torch.cat(parts).cpu().numpy()
+        return torch.cat([self._of(part) for part in torch.from_numpy(rows).split(EVALUATION_BATCH)]).cpu().numpy()
+
+    def _of(self, rows: torch.Tensor) -> torch.Tensor:
+        images = self._reader.images(rows)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
+            outputs = self._model(images).float()
+            if self._test_time == "flip":
+                outputs = (outputs + self._model(images.flip(3)).float()) / 2
+        return logits_of(outputs)

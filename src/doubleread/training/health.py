@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from doubleread.metrics import calls
+
 SHORTEST = 5
 UNDERTRAINED_SHARE = 0.1
 OVERFIT_RATIO = 1.25
@@ -13,8 +15,8 @@ OVERFIT_RATIO = 1.25
 
 def is_collapsed(*logits_N: np.ndarray) -> bool:
     """Tell whether the run is a constant predictor: one and the same class for every validation and test case."""
-    called = np.concatenate([logits > 0 for logits in logits_N])
-    return bool(called.all() or not called.any())
+    called = np.concatenate([calls(logits) for logits in logits_N])
+    return bool((called == called[0]).all())
 
 
 def is_undertrained(train_loss: Sequence[float]) -> bool:

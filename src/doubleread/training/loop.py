@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import torch
+
 from doubleread.nouns import Compute, RunData
 from doubleread.recipe import Recipe
 from doubleread.training.checkpoint import Checkpoint, restore
@@ -14,6 +16,7 @@ from doubleread.training.randomness import dropout_state, restore_dropout, seed_
 from doubleread.training.records import RunSpec, finish, record_epoch
 from doubleread.training.result import Epoch, Result
 from doubleread.training.steps import NO_STEPS
+from doubleread.training.stopping import best_epoch, stops
 
 FIRST_STRETCH = 8
 """Steps of the first stretch, before it is known how long a step takes."""
@@ -47,8 +50,8 @@ def train(
     """
     settle_arithmetic()
     spec = RunSpec(recipe=recipe, seed=seed, intensity=intensity, data=data)
-    course = _Course(spec, compute or compute_of(recipe), start)
-    while len(course.epochs) < recipe.epochs:
+    course = _Course(spec, compute or compute_of(recipe, intensity=intensity, classes=data.classes), start)
+    while not course.is_over:
         on_epoch(course.epoch(on_pause))
     return course.finished()
 
@@ -61,16 +64,23 @@ class _Course:
         self._clock = _Clock(start)
         self._trainer = make_trainer(spec, compute)
         self.epochs: list[Epoch] = []
+        self._best: dict[str, torch.Tensor] = {}
         self._part, self._stretch = NO_STEPS, FIRST_STRETCH
         if start is not None:
             restore(self._trainer.restore, start)
             restore_dropout(start.dropout)
-            self.epochs, self._part = list(start.epochs), start.part
+            self.epochs, self._part, self._best = list(start.epochs), start.part, dict(start.best)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has had all its epochs, or all that it is given: see `stopping.stops`."""
+        return len(self.epochs) == self._spec.recipe.epochs or stops(self._spec.recipe.stop, self.epochs)
 
     def epoch(self, on_pause: OnPause) -> Epoch:
         """Train to the end of the epoch that is under way, or of the next; return its record."""
         spec, number = self._spec, len(self.epochs)
-        rows, rates = spec.rows(number), spec.rates(number)
+        rows, rates = spec.rows(number), spec.rates(number, [epoch.val_loss for epoch in self.epochs])
+        changes = spec.changes(number)
         if not len(self._part.losses):
             seed_dropout(spec.seed, number, self._device)
             self._clock.next_epoch()
@@ -79,7 +89,8 @@ class _Course:
                 on_pause(self.checkpoint)
             cases = slice(at * spec.recipe.batch_size, (at + self._stretch) * spec.recipe.batch_size)
             began = time.perf_counter()
-            done = self._trainer.train(rows[cases], rates[at : at + self._stretch])
+            drawn = None if changes is None else changes.at(cases)
+            done = self._trainer.train(rows[cases], rates[at : at + self._stretch], drawn)
             self._part = self._part.then(done)
             self._stretch = steps_for(STRETCH_SECONDS, len(done.losses), time.perf_counter() - began)
         val_logits = self._trainer.evaluate(spec.data.val)
@@ -87,7 +98,9 @@ class _Course:
             record_epoch(spec, number, rows, rates[-1], self._part, val_logits, self._clock.epoch_seconds())
         )
         self._part = NO_STEPS
-        if len(self.epochs) < spec.recipe.epochs:
+        if spec.recipe.keep == "best" and best_epoch(self.epochs) == number:
+            self._best = {name: tensor.clone() for name, tensor in self._trainer.weights().items()}
+        if not self.is_over:
             on_pause(self.checkpoint)
         return self.epochs[-1]
 
@@ -98,6 +111,7 @@ class _Course:
             part=self._part,
             state=self._trainer.state(),
             dropout=dropout_state(self._device),
+            best=self._best,
             epoch_seconds=self._clock.epoch_seconds(),
             seconds=self._clock.seconds(),
             cpu_seconds=self._clock.cpu_seconds(),
@@ -105,7 +119,7 @@ class _Course:
 
     def finished(self) -> Result:
         """Return what the run leaves."""
-        weights = self._trainer.weights()
+        weights = self._best or self._trainer.weights()
         return finish(self._spec, self.epochs, weights, self._clock.seconds(), self._clock.earlier_cpu)
 
 

@@ -6,7 +6,7 @@ import time
 
 from doubleread.nouns import Compute, RunData
 from doubleread.recipe import Recipe
-from doubleread.training.model import count_parameters
+from doubleread.training.model import size_of
 from doubleread.training.paths import make_trainer
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.records import RunSpec
@@ -24,18 +24,19 @@ def measure(recipe: Recipe, intensity: str, data: RunData, compute: Compute) -> 
     settle_arithmetic()
     spec = RunSpec(recipe=recipe, seed=0, intensity=intensity, data=data)
     seconds = _alone(spec, compute) if compute.path == "stacked" else _steps(spec, compute)
-    return Cost(seconds, 4 * count_parameters(recipe, data.images[0].size))
+    return Cost(seconds, 4 * size_of(recipe, data.shape, data.classes).parameters)
 
 
 def _steps(spec: RunSpec, compute: Compute) -> float:
     trainer = make_trainer(spec, compute)
     rates = spec.rates(0)[:STEPS]
     rows = spec.rows(0)[: len(rates) * spec.recipe.batch_size]
+    changes = spec.changes(0)
     spent = []
     for _ in range(2):
         began = time.perf_counter()
         # a recipe that diverges costs as much as one that does not
-        done = trainer.train(rows, rates)
+        done = trainer.train(rows, rates, None if changes is None else changes.at(slice(len(rows))))
         spent.append((time.perf_counter() - began) / len(done.losses))
     return min(spent)
 

@@ -13,7 +13,7 @@ from doubleread.nouns import RunData
 from doubleread.recipe import AdamW, Recipe, Sgd
 from doubleread.training.evaluation import EVALUATION_BATCH
 from doubleread.training.losses import class_weights
-from doubleread.training.model import build_model, draw_masks
+from doubleread.training.model import build_model, draw_masks, perceptron_of
 from doubleread.training.native import ADAM, ADAMW, BLOCK, SGD, Network, Unavailable, Update, aligned, native
 from doubleread.training.pixels import scaling_of
 from doubleread.training.records import RunSpec
@@ -41,7 +41,7 @@ class NativePerceptron:
         self._put([tensor.detach().numpy() for tensor in model.state_dict().values()])
         self._network = self._described(spec, bf16)
 
-    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate], changes: None = None) -> Stretch:
         """See `Trainer`."""
         rows = rows.contiguous()
         updates = (Update * len(rates))(*(self._update(rate) for rate in rates))
@@ -91,7 +91,7 @@ class NativePerceptron:
 
     def _masks(self, rows: torch.Tensor) -> torch.Tensor | None:
         """Return the dropout masks of a stretch, [batch][layer][case][width] one after the other."""
-        dropout = self._recipe.model.dropout
+        dropout = perceptron_of(self._recipe).dropout
         if not dropout:
             return None
         drawn = [draw_masks(self._hidden, len(batch), dropout) for batch in rows.split(self._recipe.batch_size)]

@@ -8,7 +8,7 @@ import torch
 
 from doubleread.errors import UserError
 from doubleread.nouns import Compute
-from doubleread.recipe import Adam, AdamW, Bce, Ce, Mlp, Recipe, Sgd, Spec
+from doubleread.recipe import Adam, AdamW, Bce, Ce, Linear, Mlp, Plateau, Recipe, Sgd, Spec
 from doubleread.training import native
 from doubleread.training.native_perceptron import NativePerceptron
 from doubleread.training.perceptron import TiledPerceptron
@@ -18,8 +18,14 @@ from doubleread.training.reference import ReferenceTrainer
 from doubleread.training.steps import Trainer
 
 KNOWN: dict[type[Spec], frozenset[str]] = {
-    Recipe: frozenset({"model", "loss", "optimizer", "schedule", "batch_size", "epochs", "threads", "precision"}),
-    Mlp: frozenset({"name", "hidden", "dropout"}),
+    Recipe: frozenset(
+        {
+            *("model", "loss", "optimizer", "schedule", "batch_size", "epochs", "threads", "precision"),
+            *("sampling", "warmup", "stop", "keep"),
+        }
+    ),
+    Mlp: frozenset({"name", "hidden", "dropout", "init"}),
+    Linear: frozenset({"name", "init"}),
     Bce: frozenset({"name", "class_weights"}),
     Ce: frozenset({"name", "class_weights"}),
     Adam: frozenset({"name", "lr", "betas", "eps", "weight_decay"}),
@@ -30,6 +36,8 @@ KNOWN: dict[type[Spec], frozenset[str]] = {
 
 Schedules do not matter: every path takes the rate of each step as a number.
 """
+ALONE = frozenset({"stop", "keep"})
+"""What runs of a stack, which go through the same epochs together, cannot have of these."""
 CLOSED = {"tiles": TiledPerceptron, "native": NativePerceptron}
 
 
@@ -49,17 +57,21 @@ def resolve_device(wanted: str) -> Literal["cpu", "cuda"]:
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 
-def compute_of(recipe: Recipe, device: Literal["cpu", "cuda"] = "cpu") -> Compute:
+def compute_of(
+    recipe: Recipe, device: Literal["cpu", "cuda"] = "cpu", *, intensity: str = "unit", classes: int = 2
+) -> Compute:
     """Return how a run of `recipe` is computed on a device of this machine.
 
-    A perceptron has a closed form: stacked on CUDA; on the CPU by the compiled routine where there is one and the run
-    has one thread, else in column tiles. Everything else goes to the reference loop.
+    A perceptron for two classes, on images that are all scaled alike, has a closed form: stacked on CUDA; on the CPU by
+    the compiled routine where there is one and the run has one thread, else in column tiles. Everything else goes to
+    the reference loop.
     """
-    closed = _is_known(recipe)
+    closed = _is_known(recipe) and classes == 2 and intensity != "image"
     if device == "cuda":
         # what a device gains from bf16 is not measured here
         precision = "bf16" if recipe.precision == "bf16" else "fp32"
-        return Compute(device="cuda", precision=precision, path="stacked" if closed else "reference")
+        path = "stacked" if closed and _can_be_stacked(recipe) else "reference"
+        return Compute(device="cuda", precision=precision, path=path)
     if not closed:
         return Compute(device="cpu", precision=resolve_precision(recipe.precision, "reference"), path="reference")
     if recipe.threads > 1 or not native.is_available():
@@ -86,3 +98,8 @@ def make_trainer(spec: RunSpec, compute: Compute) -> Trainer:
 def _is_known(recipe: Recipe) -> bool:
     parts: tuple[Spec, ...] = (recipe, recipe.model, recipe.loss, recipe.optimizer)
     return all(set(part.model_dump(exclude_defaults=True)) <= KNOWN.get(type(part), frozenset()) for part in parts)
+
+
+def _can_be_stacked(recipe: Recipe) -> bool:
+    alone = ALONE & set(recipe.model_dump(exclude_defaults=True))
+    return not alone and not isinstance(recipe.schedule, Plateau)

@@ -12,8 +12,8 @@ from torch import nn
 
 from doubleread.training.dense import Dense, loss_and_gradient
 from doubleread.training.evaluation import EVALUATION_BATCH
-from doubleread.training.losses import logit_of
-from doubleread.training.model import build_model, draw_masks
+from doubleread.training.losses import logits_of
+from doubleread.training.model import build_model, draw_masks, perceptron_of
 from doubleread.training.pixels import scaling_of
 from doubleread.training.records import RunSpec, weights_and_outputs
 from doubleread.training.schedules import Rate
@@ -53,7 +53,7 @@ class TiledPerceptron:
         self._dense = Dense(alone[0][::2], alone[0][1::2], alone[1][::2], alone[1][1::2])
         self._class_weights, self._two = weights_and_outputs([spec])
 
-    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate], changes: None = None) -> Stretch:
         """See `Trainer`."""
         self._products = self._first.begin(rows[: self._recipe.batch_size])
         return step_by_step(rows, self._recipe.batch_size, rates, self._forward, self._update)
@@ -61,7 +61,7 @@ class TiledPerceptron:
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
         """See `Trainer`."""
         parts = [
-            logit_of(self._outputs(self._first.products(part), []))[0]
+            logits_of(self._outputs(self._first.products(part), []))[0]
             for part in torch.from_numpy(rows).split(EVALUATION_BATCH)
         ]
         return torch.cat(parts).numpy()
@@ -81,7 +81,7 @@ class TiledPerceptron:
         put_back(self.state(), state)
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
-        masks = draw_masks(self._widths, len(rows), self._recipe.model.dropout)
+        masks = draw_masks(self._widths, len(rows), perceptron_of(self._recipe).dropout)
         outputs = self._outputs(self._products, [mask.unsqueeze(0) for mask in masks])
         labels = self._labels[rows].unsqueeze(0)
         losses, logits, self._delta = loss_and_gradient(outputs, labels, self._class_weights, self._two)

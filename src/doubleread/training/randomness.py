@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -12,20 +13,41 @@ from doubleread.seeds import stream_seed
 
 
 def initialise(model: nn.Module, seed: int) -> None:
-    """Draw the initial weights in place: each linear layer uniform in ± 1/√fan-in, as PyTorch's own start is.
+    """Draw the initial weights in place.
 
-    Every tensor has a stream of its own, named by its place in the model and its shape. So two models of a seed
-    start from the same numbers wherever a tensor has the same name and shape, and nothing depends on the order in
-    which modules are built.
+    Each linear layer is uniform in ± 1/√fan-in, as PyTorch's own start is; each convolution normal with a variance of
+    2/fan-out, for ReLU (He et al. 2015). Every tensor has a stream of its own, named by its place in the model and its
+    shape. So two models of a seed start from the same numbers wherever a tensor has the same name and shape, and
+    nothing depends on the order in which modules are built.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             for part, tensor in (("weight", module.weight), ("bias", module.bias)):
-                shape = "x".join(str(size) for size in tensor.shape)
-                generator = torch.Generator().manual_seed(stream_seed("weights", seed, f"{name}.{part}", shape))
                 with torch.no_grad():
-                    tensor.uniform_(-bound, bound, generator=generator)
+                    tensor.uniform_(-bound, bound, generator=_stream(seed, f"{name}.{part}", tensor))
+        elif isinstance(module, nn.Conv2d):
+            outputs = module.out_channels * math.prod(module.kernel_size)
+            with torch.no_grad():
+                module.weight.normal_(
+                    0, math.sqrt(2 / outputs), generator=_stream(seed, f"{name}.weight", module.weight)
+                )
+
+
+def _stream(seed: int, name: str, tensor: torch.Tensor) -> torch.Generator:
+    shape = "x".join(str(size) for size in tensor.shape)
+    return torch.Generator().manual_seed(stream_seed("weights", seed, name, shape))
+
+
+@contextmanager
+def drawing_weights(seed: int) -> Iterator[None]:
+    """Let networks that are built inside draw their initial weights, in the order in which they do, from `seed`."""
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(stream_seed("weights", seed))
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 def seed_dropout(seed: int, epoch: int, device: str = "cpu") -> None:

@@ -11,15 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from doubleread.metrics import calls, ranking
 from doubleread.nouns import RunData
 from doubleread.recipe import Recipe
-from doubleread.seeds import data_order
+from doubleread.seeds import balanced, data_order
+from doubleread.training.augment import Changes, draw_changes
 from doubleread.training.evaluation import Evaluator
-from doubleread.training.losses import OUTPUTS, class_weights
+from doubleread.training.losses import class_weights, outputs_of
 from doubleread.training.model import build_model
 from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
 from doubleread.training.schedules import Rate, rate_at
 from doubleread.training.steps import Stretch
+from doubleread.training.stopping import best_epoch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,18 +41,28 @@ class RunSpec:
 
     def rows(self, epoch: int) -> torch.Tensor:
         """Return the rows of the training cases in the order of an epoch, int64."""
-        return torch.from_numpy(self.data.train[data_order(self.seed, epoch, len(self.data.train))])
+        train = self.data.train
+        if self.recipe.sampling == "balanced":
+            train = train[balanced(self.data.labels[train], self.seed, epoch)]
+        return torch.from_numpy(train[data_order(self.seed, epoch, len(train))])
 
-    def rates(self, epoch: int) -> list[Rate]:
-        """Return the rate of each step of an epoch."""
-        return [rate_at(self.recipe, step, self.steps) for step in range(epoch * self.steps, (epoch + 1) * self.steps)]
+    def rates(self, epoch: int, val_losses: Sequence[float] = ()) -> list[Rate]:
+        """Return the rate of each step of an epoch; `val_losses` are those of the epochs before it."""
+        steps = range(epoch * self.steps, (epoch + 1) * self.steps)
+        return [rate_at(self.recipe, step, self.steps, val_losses) for step in steps]
+
+    def changes(self, epoch: int) -> Changes | None:
+        """Return what happens to the training cases of an epoch, in its order; None without augmentation."""
+        if self.recipe.augmentation is None:
+            return None
+        return draw_changes(self.recipe.augmentation, self.seed, epoch, len(self.data.train))
 
 
 def weights_and_outputs(specs: Sequence[RunSpec]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the class weights of runs, (R, 2), and whether each has two outputs, (R, 1), as 1 or 0; float32."""
     found = [class_weights(spec.recipe.loss, spec.data.labels[spec.data.train]) for spec in specs]
     weights = torch.stack([torch.ones(2) if one is None else one for one in found])
-    return weights, torch.tensor([[float(OUTPUTS[spec.recipe.loss.name] == 2)] for spec in specs])
+    return weights, torch.tensor([[float(outputs_of(spec.recipe.loss) == 2)] for spec in specs])
 
 
 def record_epoch(
@@ -63,7 +76,9 @@ def record_epoch(
     if not math.isfinite(done.losses[-1]):
         raise Diverged(epoch, len(done.losses) - 1, float(done.losses[-1]))
     data = spec.data
-    val_loss, val_accuracy = _validation(val_logits, data.labels[data.val])
+    labels = data.labels[data.val]
+    val_loss = _unweighted_loss(val_logits, labels)
+    auroc = ranking(labels, val_logits)
     if not math.isfinite(val_loss):
         raise Diverged(epoch, spec.steps - 1, val_loss, "validation loss")
     cases = [len(batch) for batch in rows.split(spec.recipe.batch_size)]
@@ -71,10 +86,11 @@ def record_epoch(
         epoch=epoch,
         rate=rate.lr,
         train_loss=float(np.average(done.losses, weights=cases)),
-        train_accuracy=float(((done.logits > 0) == (data.labels[rows.numpy()] == 1)).mean()),
+        train_accuracy=float((calls(done.logits) == data.labels[rows.numpy()]).mean()),
         val_loss=val_loss,
-        val_accuracy=val_accuracy,
+        val_accuracy=float((calls(val_logits) == labels).mean()),
         seconds=seconds,
+        val_auroc=None if math.isnan(auroc) else auroc,
     )
 
 
@@ -99,7 +115,9 @@ def finish(
     """
     model = build_model(spec.recipe, spec.seed, spec.data)
     model.load_state_dict(weights)
-    evaluator = Evaluator(model if images is None else model.to(images.device), spec.intensity, spec.data, images)
+    if images is not None:
+        model.to(images.device)
+    evaluator = Evaluator(model, spec.intensity, spec.data, images, test_time=spec.recipe.test_time)
     val, test = evaluator.logits(spec.data.val), evaluator.logits(spec.data.test)
     if not (np.isfinite(val).all() and np.isfinite(test).all()):
         raise Diverged(spec.recipe.epochs - 1, spec.steps - 1, math.nan, "final logit")
@@ -109,14 +127,16 @@ def finish(
         test_logits=test,
         weights=weights,
         health=health_of(epochs, val, test),
+        kept_epoch=best_epoch(epochs) if spec.recipe.keep == "best" else len(epochs) - 1,
         seconds=seconds,
         cpu_seconds=earlier_cpu + time.process_time() / sharing,
         peak_bytes=peak_bytes(),
     )
 
 
-def _validation(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return the unweighted binary cross-entropy of the logits, and the accuracy."""
+def _unweighted_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the cross-entropy of the logits, every case weighing the same."""
     found, target = torch.from_numpy(logits), torch.from_numpy(labels)
-    loss = float(nn.functional.binary_cross_entropy_with_logits(found, target.to(found.dtype)))
-    return loss, float(((found > 0) == (target == 1)).double().mean())
+    if found.ndim == 2:
+        return float(nn.functional.cross_entropy(found, target))
+    return float(nn.functional.binary_cross_entropy_with_logits(found, target.to(found.dtype)))

@@ -8,14 +8,19 @@ import numpy as np
 import torch
 from torch import nn
 
+from doubleread.training.augment import Changes, change, mixed
+from doubleread.training.averaging import AveragedWeights
 from doubleread.training.evaluation import Evaluator
-from doubleread.training.losses import Loss, logit_of, make_loss
+from doubleread.training.losses import Loss, logits_of, make_loss
 from doubleread.training.model import build_model
 from doubleread.training.optimizers import make_optimizer, set_rate
-from doubleread.training.pixels import PixelReader, scaling_of
+from doubleread.training.pixels import PixelReader, Scaling, scaled, scaling_of
 from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 from doubleread.training.steps import Stretch, step_by_step
+
+UNIT = Scaling(0.0, 1 / 255)
+"""How pixels are scaled while they are augmented."""
 
 
 class ReferenceTrainer:
@@ -23,32 +28,42 @@ class ReferenceTrainer:
 
     def __init__(self, spec: RunSpec, bf16: bool, device: str = "cpu") -> None:
         recipe, data = spec.recipe, spec.data
-        self._batch_size, self._bf16 = recipe.batch_size, bf16
-        self._device = device
+        self._recipe, self._bf16, self._device = recipe, bf16, device
         self._labels = torch.from_numpy(data.labels).to(device)
         self.model: nn.Module = build_model(recipe, spec.seed, data).to(device)
-        if any(parameter.ndim == 4 for parameter in self.model.parameters()):
+        convolves = any(parameter.ndim == 4 for parameter in self.model.parameters())
+        if convolves:
             # convolutions want a pixel's channels beside each other, and turn everything around if they are not
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         images = torch.from_numpy(data.images).to(device)
         self._optimizer = make_optimizer(recipe.optimizer, self.model.parameters())
-        self._loss: Loss = make_loss(recipe.loss, data.labels[data.train], device)
-        self._evaluator = Evaluator(self.model, spec.intensity, data, images)
+        self._loss: Loss = make_loss(recipe.loss, data.labels[data.train], device, data.classes)
+        self._average = None if recipe.ema is None else AveragedWeights(self.model, recipe.ema)
+        evaluated = self.model if self._average is None else self._average.model
+        # the curves of a network are worth no more time than its training: float32 is for what is stored at the end
+        self._evaluator = Evaluator(
+            evaluated, spec.intensity, data, images, test_time=recipe.test_time, bf16=bf16 and convolves
+        )
+        self._scaling = scaling_of(spec.intensity, data)
         largest = min(recipe.batch_size, len(data.images))
-        self._reader = PixelReader(images, scaling_of(spec.intensity, data), largest)
+        self._reader = PixelReader(images, self._scaling if recipe.augmentation is None else UNIT, largest)
+        self._changes: list[Changes | None] = []
 
-    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate], changes: Changes | None = None) -> Stretch:
         """See `Trainer`."""
         self.model.train()
-        return step_by_step(rows, self._batch_size, rates, self._forward, self._update)
+        size = self._recipe.batch_size
+        starts = range(0, len(rows), size)
+        self._changes = [None if changes is None else changes.at(slice(start, start + size)) for start in starts]
+        return step_by_step(rows, size, rates, self._forward, self._update)
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
         """See `Trainer`."""
         return self._evaluator.logits(rows)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """See `Trainer`."""
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        """See `Trainer`; the averaged ones, where they are averaged."""
+        return _state_of(self.model if self._average is None else self._average.model)
 
     def state(self) -> dict[str, torch.Tensor]:
         """See `Trainer`."""
@@ -58,7 +73,8 @@ class ReferenceTrainer:
             for name, value in self._optimizer.state.get(parameter, {}).items()
             if value is not None
         }
-        return {f"model.{name}": tensor for name, tensor in self.weights().items()} | moments
+        average = {} if self._average is None else self._average.state()
+        return {f"model.{name}": tensor for name, tensor in _state_of(self.model).items()} | moments | average
 
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """See `Trainer`."""
@@ -70,18 +86,55 @@ class ReferenceTrainer:
             # laid out as the parameter is: the fused kernels go over both as they lie in memory
             like = torch.empty_like(parameter if value.ndim else value, device=parameter.device)
             self._optimizer.state[parameter][name] = like.detach().copy_(value)
+        if self._average is not None:
+            self._average.restore(state)
 
     def _forward(self, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
-        pixels = self._reader.batch(rows)
-        with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
-            outputs = self.model(pixels)
-        outputs = outputs.float()
-        self._outcome = self._loss(outputs, self._labels[rows.to(self._labels.device)])
-        return self._outcome.item(), logit_of(outputs.detach()).cpu()
+        """Return a batch's loss and its cases' logits, and leave the gradients.
 
-    def _update(self, rate: Rate, _following: torch.Tensor | None) -> None:
+        In parts, each weighing what its cases weigh in the batch, where the recipe has it so.
+        """
         # the gradients' memory is kept: given back, it would cost thousands of page faults a step
         self._optimizer.zero_grad(set_to_none=False)
-        self._outcome.backward()
+        images, partners, share = self._images(rows, self._changes.pop(0))
+        labels = self._labels[rows.to(self._labels.device)]
+        whole = self._loss.weight_of(labels)
+        total, logits = 0.0, []
+        for part in torch.arange(len(rows)).chunk(self._recipe.accumulate):
+            here = slice(int(part[0]), int(part[-1]) + 1)
+            with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
+                outputs = self.model(images[here])
+            outputs = outputs.float()
+            loss = self._loss(outputs, labels[here])
+            if share < 1:
+                loss = share * loss + (1 - share) * self._loss(outputs, labels[partners[here]])
+            if len(part) < len(rows):
+                loss = loss * (self._loss.weight_of(labels[here]) / whole)
+            loss.backward()
+            total += loss.item()
+            logits.append(logits_of(outputs.detach()).cpu())
+        return total, torch.cat(logits)
+
+    def _images(self, rows: torch.Tensor, changes: Changes | None) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Return a batch as it enters the model, which case each is mixed with, and the share that it keeps."""
+        images = self._reader.images(rows)
+        partners = torch.arange(len(rows)).roll(-1)
+        augmentation = self._recipe.augmentation
+        if changes is None or augmentation is None:
+            return images, partners, 1.0
+        images, share = change(augmentation, changes, images), 1.0
+        if augmentation.mixup:
+            images, share = mixed(changes, images)
+        return scaled(images * 255, self._scaling), partners, share
+
+    def _update(self, rate: Rate, _following: torch.Tensor | None) -> None:
+        if self._recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.clip_norm)
         set_rate(self._optimizer, rate)
         self._optimizer.step()
+        if self._average is not None:
+            self._average.add(self.model)
+
+
+def _state_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

@@ -26,7 +26,8 @@ class Epoch:
     """One epoch: the rate of its last step, losses and accuracies as fractions, wall-clock seconds.
 
     Training loss and accuracy are means over the epoch's batches as they were trained, each case weighing the same;
-    validation is measured after the epoch.
+    validation is measured after the epoch. `val_auroc` is None where a class is missing, or an earlier release wrote
+    it.
     """
 
     epoch: int
@@ -36,13 +37,16 @@ class Epoch:
     val_loss: float
     val_accuracy: float
     seconds: float
+    val_auroc: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What a run leaves: its epochs, the logit of every validation and test case, the weights, health, and cost.
 
-    Logits are float32, in the order of `RunData.val` and `RunData.test`; `seconds` is wall-clock time in the loop,
+    Logits are float32, (n,), or (n, classes) where there are more than two, in the order of `RunData.val` and
+    `RunData.test`; `seconds` is wall-clock time in the loop,
+    `kept_epoch` is the place of the epoch whose weights these are, and
     `cpu_seconds` and `peak_bytes` are those of the process; of a stack, `cpu_seconds` over the number of its runs.
     """
 
@@ -51,6 +55,7 @@ class Result:
     test_logits: np.ndarray
     weights: dict[str, torch.Tensor]
     health: dict[str, bool]
+    kept_epoch: int
     seconds: float
     cpu_seconds: float
     peak_bytes: int

@@ -16,8 +16,8 @@ import torch
 from doubleread.recipe import Recipe
 from doubleread.training.dense import Dense, loss_and_gradient
 from doubleread.training.evaluation import EVALUATION_BATCH
-from doubleread.training.losses import OUTPUTS, logit_of
-from doubleread.training.model import build_model, draw_masks
+from doubleread.training.losses import logits_of, outputs_of
+from doubleread.training.model import build_model, draw_masks, perceptron_of
 from doubleread.training.pixels import scaling_of
 from doubleread.training.randomness import seed_dropout
 from doubleread.training.records import RunSpec, finish, weights_and_outputs
@@ -58,7 +58,7 @@ class Stack:
         self._momenta: list[Rate] = [Rate(0.0)] * runs
         # a diverged run stands still: its optimizer is told that something infinite was found
         self._dead_R = torch.zeros(runs, device=self.device)
-        model = first.recipe.model
+        model = perceptron_of(first.recipe)
         masked = model.hidden if model.dropout else ()
         self._at = _Static(runs, min(self._batch, self._n), masked, self.device)
 
@@ -173,7 +173,7 @@ class Stack:
 
     def weights(self, number: int) -> dict[str, torch.Tensor]:
         """Return the state of one run's model, on the CPU."""
-        outputs = OUTPUTS[self.specs[number].recipe.loss.name]
+        outputs = outputs_of(self.specs[number].recipe.loss)
         tensors = []
         for weight, bias in zip(self._weights, self._biases, strict=True):
             tensors += [weight[number], bias[number]]
@@ -209,7 +209,7 @@ class Stack:
 
     def _masks(self, spec: RunSpec, epoch: int) -> list[torch.Tensor]:
         seed_dropout(spec.seed, epoch)
-        model = spec.recipe.model
+        model = perceptron_of(spec.recipe)
         sizes = [min(self._batch, self._n - start) for start in range(0, self._n, self._batch)]
         drawn = [draw_masks(model.hidden, size, model.dropout) for size in sizes]
         return [torch.cat(layer) for layer in zip(*drawn, strict=True)]
@@ -227,7 +227,7 @@ class Stack:
         rows = torch.stack([torch.from_numpy(spec.data.val) for spec in self.specs]).to(self.device)
         parts = []
         for part in rows.split(EVALUATION_BATCH, dim=1):
-            parts.append(logit_of(self._outputs(self._pixels(part), [])))
+            parts.append(logits_of(self._outputs(self._pixels(part), [])))
         return torch.cat(parts, dim=1).cpu().numpy()
 
 

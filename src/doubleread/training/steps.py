@@ -10,12 +10,13 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from doubleread.training.augment import Changes
 from doubleread.training.schedules import Rate
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What steps left: each batch's loss and each case's logit, both from before the batch's update.
+    """What steps left: each batch's loss and each case's logits, both from before the batch's update.
 
     Where a loss is not finite it is the last one: its update was not made, and no batch after it was looked at.
     """
@@ -25,6 +26,8 @@ class Stretch:
 
     def then(self, other: Stretch) -> Stretch:
         """Return this stretch and the one that came after it as one."""
+        if not len(self.losses):
+            return other
         return Stretch(np.concatenate([self.losses, other.losses]), np.concatenate([self.logits, other.logits]))
 
     @property
@@ -43,12 +46,12 @@ class Trainer(Protocol):
     stream, which whoever trains starts with each epoch.
     """
 
-    def train(self, rows: torch.Tensor, rates: Sequence[Rate]) -> Stretch:
-        """Train on the cases at `rows`, int64, a batch for each of `rates`."""
+    def train(self, rows: torch.Tensor, rates: Sequence[Rate], changes: Changes | None = None) -> Stretch:
+        """Train on the cases at `rows`, int64, a batch for each of `rates`; `changes` augment them."""
         ...
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
-        """Return the logits of the cases at `rows`, shape (n,), float32; for the curves."""
+        """Return the logits of the cases at `rows`, as they will be stored; for the curves."""
         ...
 
     def weights(self) -> dict[str, torch.Tensor]:

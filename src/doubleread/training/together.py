@@ -87,6 +87,7 @@ class _Course:
             part=NO_STEPS,
             state={name: tensor.cpu() for name, tensor in self._stack.state(run).items()},
             dropout={},
+            best={},
             epoch_seconds=0.0,
             seconds=self._seconds(),
             cpu_seconds=self._earlier_cpu[run] + time.process_time() / len(self._specs),

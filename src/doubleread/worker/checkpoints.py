@@ -32,6 +32,7 @@ def save(folder: Path, checkpoint: Checkpoint, more: Mapping[str, Any]) -> None:
     tensors = {"part.losses": checkpoint.part.losses, "part.logits": checkpoint.part.logits}
     tensors |= {f"state.{name}": tensor.numpy() for name, tensor in checkpoint.state.items()}
     tensors |= {f"dropout.{name}": tensor.numpy() for name, tensor in checkpoint.dropout.items()}
+    tensors |= {f"best.{name}": tensor.numpy() for name, tensor in checkpoint.best.items()}
     write_checkpoint(folder, header, {name: np.asarray(array, order="C") for name, array in tensors.items()})
 
 
@@ -47,6 +48,7 @@ def load(folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
         part=Stretch(arrays["part.losses"], arrays["part.logits"]),
         state=_below("state.", arrays),
         dropout=_below("dropout.", arrays),
+        best=_below("best.", arrays),
         epoch_seconds=header["epoch_seconds"],
         seconds=header["seconds"],
         cpu_seconds=header["cpu_seconds"],

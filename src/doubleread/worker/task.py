@@ -17,6 +17,7 @@ from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
 from doubleread.store import Logits, attempt_folder, hash_weights, now, write_attempt
 from doubleread.training import Checkpoint, Diverged, Result, Unfit, train
+from doubleread.training.model import start_of
 from doubleread.training.records import RunSpec
 from doubleread.training.together import train_together
 from doubleread.worker.desk import Desk, Pauses, Stopped
@@ -169,9 +170,22 @@ def _leave(task: Task, desk: Desk, data: RunData, result: Result) -> None:
         "cpu_seconds": result.cpu_seconds,
         "peak_bytes": result.peak_bytes,
         "weights_hash": hash_weights(weights),
+        "kept_epoch": result.kept_epoch,
+        **_drawn(task, data),
     }
     logits = Logits(val_rows=data.val, val=result.val_logits, test_rows=data.test, test=result.test_logits)
     write_attempt(task.folder, record, logits, weights if task.keep_weights else None)
+
+
+def _drawn(task: Task, data: RunData) -> dict[str, Any]:
+    """Return what a run started from and how its images were changed, where that is more than its seed says."""
+    found: dict[str, Any] = {}
+    if (start := start_of(task.recipe, data)) is not None:
+        found["start"] = asdict(start)
+    spec = RunSpec(recipe=task.recipe, seed=task.seed, intensity=task.intensity, data=data)
+    if (changes := spec.changes(0)) is not None:
+        found["changes_of_first_epoch_sha256"] = changes.digest()
+    return found
 
 
 def _leave_failed(task: Task, desk: Desk, error: Exception) -> None:
