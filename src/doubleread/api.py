@@ -24,6 +24,7 @@ from doubleread.report import (
     claims_table,
     curves_figure,
     curves_table,
+    ensembles_table,
     findings_table,
     forest_figure,
     gap_frame,
@@ -95,6 +96,10 @@ class Results:
     def claims(self) -> pd.DataFrame:
         """Return a row for each claim: estimate, interval, p, verdict, sentence."""
         return claims_table(self.result)
+
+    def ensembles(self) -> pd.DataFrame:
+        """Return a row for each arm and metric of its seeds averaged as one predictor: value, 95 % interval."""
+        return ensembles_table(self.result)
 
     def curves(self) -> pd.DataFrame:
         """Return a row for each arm, seed and epoch."""

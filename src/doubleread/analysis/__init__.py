@@ -9,7 +9,6 @@ from doubleread.analysis.planned import Planned, planned
 from doubleread.analysis.registered import Registration
 from doubleread.analysis.results import (
     ArmResult,
-    RunResult,
     Spread,
     StudyResult,
     analyse,
@@ -17,6 +16,7 @@ from doubleread.analysis.results import (
     spread_of,
     stored_evidence,
 )
+from doubleread.analysis.runs import RunResult
 from doubleread.analysis.settings import Setting, settings_of
 from doubleread.analysis.worst import Confusion, WorstCase, confusion, worst_cases
 

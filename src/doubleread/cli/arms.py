@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from doubleread.analysis import StudyResult
+from doubleread.analysis import ArmResult, StudyResult
 from doubleread.cli.gap import notes_of, print_gaps
 from doubleread.cli.verdicts import print_claims, print_registration
 from doubleread.report import words
@@ -27,6 +27,11 @@ def print_result(console: Console, result: StudyResult) -> None:
     print_gaps(console, result.gaps, notes_of(result))
 
 
+def _ensemble_cell(arm: ArmResult, metric: str) -> str:
+    found = arm.ensemble.get(metric)
+    return "–" if found is None else words.value_text(metric, found.value).removesuffix(f" {words.unit(metric)}")
+
+
 def print_arms(console: Console, result: StudyResult) -> None:
     """Print a table for each experiment: the reported accuracy beside the measured metrics, as many as fit."""
     columns = words.scored_columns(result)
@@ -42,5 +47,8 @@ def print_arms(console: Console, result: StudyResult) -> None:
             flags = ", ".join(flag.text for flag in words.flags_of(arm))
             said = words.reported_text("accuracy", reported) if reported else "–"
             table.add_row(Text(arm.arm.label), str(len(arm.done)), said, *cells, Text(flags))
+            if any(metric in arm.ensemble for metric in columns):
+                averaged = [_ensemble_cell(arm, metric) for metric in columns]
+                table.add_row(Text("  averaged"), "", "", *averaged, Text("the seeds as one predictor"), style="dim")
         console.print(table)
         console.print()

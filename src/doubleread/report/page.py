@@ -170,15 +170,29 @@ def _confusion(arm: ArmResult) -> dict[str, Any]:
 
 
 def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "arm": arm.arm.label,
-            "seeds": len(arm.done),
-            "flags": words.flags_of(arm),
-            "cells": [_cell(result, arm, metric) for metric in columns],
-        }
-        for arm in arms
-    ]
+    rows = []
+    for arm in arms:
+        flags = words.flags_of(arm)
+        rows.append(
+            {
+                "arm": arm.arm.label,
+                "seeds": len(arm.done),
+                "flags": flags,
+                "cells": [_cell(result, arm, metric) for metric in columns],
+            }
+        )
+        if any(metric in arm.ensemble for metric in columns):
+            averaged = [_ensemble_cell(arm, metric) for metric in columns]
+            rows.append({"arm": f"{arm.arm.label}, its seeds averaged", "seeds": "–", "flags": [], "cells": averaged})
+    return rows
+
+
+def _ensemble_cell(arm: ArmResult, metric: str) -> dict[str, str | None]:
+    found = arm.ensemble.get(metric)
+    empty = {"interval": None, "seeds": None, "reported": None, "predicted": None}
+    if found is None:
+        return {"mean": "–", **empty}
+    return {**empty, "mean": words.value_text(metric, found.value), "interval": words.bounds_text(metric, found)}
 
 
 def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | None]:

@@ -32,6 +32,10 @@ def arms_json(result: StudyResult) -> list[dict[str, Any]]:
             "seeds": [run.seed for run in arm.done],
             "health": arm.counts,
             "metrics": _metrics_json(result, arm),
+            "ensemble": {
+                name: {"value": _number(found.value), "lo": _number(found.lo), "hi": _number(found.hi)}
+                for name, found in arm.ensemble.items()
+            },
         }
         for arm in result.arms
     ]
@@ -82,6 +86,27 @@ def arms_table(result: StudyResult) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=None if rows else ARM_COLUMNS)
+
+
+def ensembles_table(result: StudyResult) -> pd.DataFrame:
+    """Return one row for each arm and metric of its seeds averaged as one predictor: seeds, value, 95 % interval."""
+    rows = [
+        {
+            "experiment": arm.arm.experiment,
+            "arm": arm.arm.name,
+            "metric": name,
+            "seeds": len(arm.done),
+            "value": found.value,
+            "lo": found.lo,
+            "hi": found.hi,
+            "seed_var": found.seed_var,
+            "case_var": found.case_var,
+        }
+        for arm in result.arms
+        for name, found in arm.ensemble.items()
+    ]
+    columns = ["experiment", "arm", "metric", "seeds", "value", "lo", "hi", "seed_var", "case_var"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def runs_table(result: StudyResult) -> pd.DataFrame:
@@ -220,6 +245,7 @@ def confusion_table(result: StudyResult) -> pd.DataFrame:
 TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
     "arms": arms_table,
     "claims": claims_table,
+    "ensembles": ensembles_table,
     "runs": runs_table,
     "curves": curves_table,
     "logits": logits_table,

@@ -10,6 +10,7 @@ from typing import Any
 
 from doubleread.analysis import ArmResult, Spread, StudyResult
 from doubleread.metrics import is_share
+from doubleread.stats import Estimate
 from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
 
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
@@ -153,6 +154,11 @@ def spread_text(metric: str, spread: Spread) -> str:
 def interval_text(metric: str, spread: Spread) -> str | None:
     """Return the 95 % interval of the mean, or None where there is none."""
     return None if math.isnan(spread.lo) else range_text(metric, spread.lo, spread.hi)
+
+
+def bounds_text(metric: str, found: Estimate) -> str | None:
+    """Return the 95 % interval of an estimate of a metric, or None where there is none."""
+    return None if math.isnan(found.lo) else range_text(metric, found.lo, found.hi)
 
 
 def range_text(metric: str, lo: float, hi: float) -> str:

@@ -13,6 +13,7 @@ from doubleread.stats.calibration import (
 )
 from doubleread.stats.case_covariance import CASE_COVARIANCES, called_positive_covariance, difference_covariance
 from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval
+from doubleread.stats.ensemble import ensemble, ensemble_logits
 from doubleread.stats.gap import PARTS, Gap, GapDraws, GapVerdict, gap_draws, gap_of
 from doubleread.stats.multiclass import MULTICLASS
 from doubleread.stats.operating import RATES, OperatingPoint, Rule, operating_point
@@ -70,6 +71,8 @@ __all__ = [
     "difference_covariance",
     "domain_classifier",
     "draw_subjects",
+    "ensemble",
+    "ensemble_logits",
     "estimate",
     "estimated_prevalence",
     "expected_discordant",

@@ -60,7 +60,7 @@ def estimate(psi_R: np.ndarray, covariance_RR: np.ndarray | None) -> Estimate:
     """Return the mean of ψ over the seeds with its interval; see `contrast`."""
     seeds = len(psi_R)
     if seeds < 2:
-        return _estimate(float(psi_R.mean()) if seeds else math.nan, math.nan, math.nan, seeds)
+        return estimated(float(psi_R.mean()) if seeds else math.nan, math.nan, math.nan, seeds)
     case_var = 0.0
     if covariance_RR is not None:
         between = float((covariance_RR.sum() - np.trace(covariance_RR)) / (seeds * (seeds - 1)))
@@ -69,14 +69,16 @@ def estimate(psi_R: np.ndarray, covariance_RR: np.ndarray | None) -> Estimate:
     # equal values have no variance; their mean may be off by a rounding, and so would theirs be
     same = np.ptp(psi_R) == 0
     seed_var = 0.0 if same else float(np.var(psi_R, ddof=1)) / seeds
-    return _estimate(float(psi_R[0] if same else psi_R.mean()), seed_var, case_var, seeds)
+    return estimated(float(psi_R[0] if same else psi_R.mean()), seed_var, case_var, seeds)
 
 
 def _rounded(values: np.ndarray, scale: float) -> np.ndarray:
     return np.where(np.abs(values) <= TINY * scale, 0.0, values)
 
 
-def _estimate(value: float, seed_var: float, case_var: float, seeds: int) -> Estimate:
+def estimated(value: float, seed_var: float, case_var: float, seeds: int) -> Estimate:
+    """Return a value with the interval that its two parts of variance give; see `contrast`. Unknown where one is NaN.
+    """
     variance = seed_var + case_var
     if math.isnan(variance):
         lo = hi = p = se = df = math.nan
