@@ -126,7 +126,7 @@ class Remembered:
     def mode(self, index: int) -> str:
         return self._source.mode(index)
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
         key = self.digest(index)
         if key not in self._seen:
             self._seen[key] = self._source.read(index)

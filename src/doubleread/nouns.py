@@ -77,8 +77,8 @@ class Source(Protocol):
         """
         ...
 
-    def read(self, index: int) -> np.ndarray:
-        """Return the pixels, grey, shape (height, width), uint8 or uint16.
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
+        """Return the pixels, uint8 or uint16: grey, shape (height, width), or in `colour`, (height, width, 3).
 
         Raises:
             UnreadableImage: the image cannot be used; the text is the reason.

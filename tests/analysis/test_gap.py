@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from doubleread.analysis import CaseSet, RunScores, confusion, gaps_of, worst_cases
+from doubleread.analysis import CaseSet, RunScores, class_confusion, gaps_of, worst_cases
 from doubleread.study.threshold_spec import ThresholdSpec
 
 
@@ -95,13 +95,14 @@ def test_the_worst_cases_are_those_most_confidently_wrong():
     worst, *others = worst_cases(runs, 5)
     assert (worst.case, worst.label, worst.wrong) == ("t7", 1, 1.0)
     assert worst.by_arm == {"a": 1.0, "b": 1.0}
-    assert worst.chance == pytest.approx(0, abs=1e-3)
+    assert worst.called == 0
+    assert worst.chance == pytest.approx(1, abs=1e-3)
     assert all(case.wrong > 0 for case in others)
 
 
 def test_confusion_counts_every_case():
     runs = [run("a", seed) for seed in range(4)]
-    found = confusion(runs, validation=False)
-    assert sum(mean for mean, _, _ in found.counts.values()) == 60
-    called = [int(((r.test[1] > 0) & (TEST.labels_N == 0)).sum()) for r in runs]
-    assert found.counts["false_positive"] == (np.mean(called), min(called), max(called))
+    found = class_confusion(runs, 2, validation=False)
+    assert found.shape == (4, 2, 2)
+    assert found.sum(axis=(1, 2)).tolist() == [60] * 4
+    assert found[:, 0, 1].tolist() == [int(((r.test[1] > 0) & (TEST.labels_N == 0)).sum()) for r in runs]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.images import READERS, open_source
-from doubleread.images.grey import decode_grey, resize_grey
+from doubleread.images.pixels import decode, resize
 from tests.conftest import draw_images
 
 N = 3
@@ -106,7 +106,7 @@ def test_every_8_bit_mode_becomes_grey(tmp_path, mode):
     grey = Image.fromarray(np.full((6, 6), 200, np.uint8))
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     grey.convert("RGB").convert(mode, dither=Image.Dither.NONE).save(path)
-    pixels = decode_grey(path.read_bytes())
+    pixels = decode(path.read_bytes())
     assert pixels.shape == (6, 6)
     assert abs(int(pixels[3, 3]) - (255 if mode == "1" else 200)) <= 4
 
@@ -114,7 +114,7 @@ def test_every_8_bit_mode_becomes_grey(tmp_path, mode):
 def test_colour_becomes_luma():
     content = io.BytesIO()
     Image.fromarray(np.full((2, 2, 3), (255, 0, 0), np.uint8)).save(content, format="PNG")
-    assert decode_grey(content.getvalue()).tolist() == [[76, 76], [76, 76]]
+    assert decode(content.getvalue()).tolist() == [[76, 76], [76, 76]]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_colour_becomes_luma():
 )
 def test_reasons(make, reason):
     with pytest.raises(UnreadableImage) as error:
-        decode_grey(make())
+        decode(make())
     assert reason is None or str(error.value) == reason
     assert str(error.value)
 
@@ -144,17 +144,17 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
     content = io.BytesIO()
     Image.new("1", (14000, 14000)).save(content, format="PNG")
     with pytest.raises(UnreadableImage, match="too many pixels; expected at most 89,478,485"):
-        decode_grey(content.getvalue())
+        decode(content.getvalue())
 
 
 def test_resize_is_antialiased():
     # one-pixel stripes: without antialiasing, every second row would be kept and the result black or white
     stripes = np.zeros((64, 64), np.uint8)
     stripes[::2] = 255
-    small = resize_grey(stripes, 16)
+    small = resize(stripes, 16)
     assert small.shape == (16, 16)
     assert 110 < small.min() <= small.max() < 145
-    assert resize_grey(small, 16) is small
+    assert resize(small, 16) is small
 
 
 def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path):

@@ -18,7 +18,7 @@ from doubleread.analysis.results import (
 )
 from doubleread.analysis.runs import RunResult
 from doubleread.analysis.settings import Setting, settings_of
-from doubleread.analysis.worst import Confusion, WorstCase, confusion, worst_cases
+from doubleread.analysis.worst import WorstCase, class_confusion, worst_cases
 
 __all__ = [
     "ArmGap",
@@ -26,7 +26,6 @@ __all__ = [
     "Audited",
     "CaseSet",
     "ClaimResult",
-    "Confusion",
     "Evidence",
     "Gaps",
     "OneRunEach",
@@ -45,7 +44,7 @@ __all__ = [
     "audited",
     "best_runs",
     "case_covariance",
-    "confusion",
+    "class_confusion",
     "gaps_of",
     "judge_claims",
     "planned",

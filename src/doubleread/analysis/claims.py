@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from doubleread.analysis.evidence import Evidence, Unpaired, cases_behind
-from doubleread.metrics import CASE_METRICS
+from doubleread.metrics import CASE_METRICS, calls
 from doubleread.stats import (
     FEWEST_SEEDS,
     Decision,
@@ -273,7 +273,7 @@ def _one_run_each(claim: Claim, evidence: Evidence, seed: int) -> OneRunEach | N
     labels_N = runs[0][0].labels_N
     if runs[0][0].key != runs[1][0].key:
         return None
-    a, b = ((logits > 0) == (labels_N == 1) for _, logits in runs)
+    a, b = (calls(logits) == labels_N for _, logits in runs)
     table = ((int((a & b).sum()), int((a & ~b).sum())), (int((~a & b).sum()), int((~a & ~b).sum())))
     difference = table[0][1] - table[1][0]
     return OneRunEach(
@@ -291,6 +291,9 @@ def with_bootstrap(result: ClaimResult, evidence: Evidence) -> ClaimResult:
     """Return a claim's result with the interval of the two-way bootstrap, where there are 20 seeds and test cases."""
     claim = result.claim
     if len(result.seeds) < BOOTSTRAP_SEEDS or claim.metric not in CASE_METRICS or math.isnan(result.estimate.lo):
+        return result
+    if evidence.runs[result.claim.arms[0], result.seeds[0]].test[1].ndim > 1:
+        # its weighted metrics are those of two classes
         return result
     arms = [arm for arm, weight in _binding_weights(result).items() if weight]
     runs = [[evidence.runs[arm, seed] for seed in result.seeds] for arm in arms]

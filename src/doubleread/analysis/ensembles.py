@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 
 from doubleread.analysis.evidence import CaseSet, RunScores
-from doubleread.metrics import CASE_METRICS
-from doubleread.stats import CASE_COVARIANCES, Estimate, ensemble
+from doubleread.metrics import scored_by
+from doubleread.stats import Estimate, covariance_of, ensemble
 
-ENSEMBLED = ("accuracy", "auroc", "sensitivity", "specificity", "balanced_accuracy")
-"""What is said of an ensemble: what the first table says of single runs."""
+LEFT_OUT = ("f1", "brier", "ece")
+"""What is not said of an ensemble: the first table does not say it of single runs."""
 
 
 def ensemble_of(runs: Sequence[RunScores]) -> Mapping[str, Estimate]:
@@ -37,10 +37,11 @@ def _of_split(scored: Sequence[tuple[CaseSet, np.ndarray]]) -> dict[str, Estimat
         return {}
     logits_RN = np.stack([logits for _, logits in scored])
     return {
-        name: ensemble(logits_RN, partial(CASE_METRICS[name], cases.labels_N), partial(_variance, name, cases))
-        for name in ENSEMBLED
+        name: ensemble(logits_RN, partial(metric, cases.labels_N), partial(_variance, name, cases))
+        for name, metric in scored_by(logits_RN[0]).items()
+        if name not in LEFT_OUT
     }
 
 
 def _variance(metric: str, cases: CaseSet, logits_N: np.ndarray) -> float:
-    return float(CASE_COVARIANCES[metric](logits_N[None], cases.labels_N, cases.subjects_N)[0, 0])
+    return float(covariance_of(metric, logits_N[None], cases.labels_N, cases.subjects_N)[0, 0])

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from doubleread.metrics import CASE_METRICS, CURVE_METRICS, GAP_METRICS, RUN_METRICS
-from doubleread.stats import CASE_COVARIANCES, difference_covariance
+from doubleread.metrics import CURVE_METRICS, GAP_METRICS, RUN_METRICS, SCORES
+from doubleread.stats import covariance_of, difference_covariance
 
 
 class Unpaired(Exception):
@@ -20,7 +20,7 @@ class Unpaired(Exception):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CaseSet:
-    """Cases in one order: names, labels (N,) of 0 and 1, subjects (N,)."""
+    """Cases in one order: names, labels (N,) from 0, subjects (N,)."""
 
     names: tuple[str, ...]
     labels_N: np.ndarray
@@ -34,7 +34,10 @@ class CaseSet:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunScores:
-    """One finished run: its metrics by name, and its logits (N,) of the validation and test cases, where known."""
+    """One finished run: its metrics by name, and its logits of the validation and test cases, where known.
+
+    Logits are (N,) of two classes, (N, C) of more.
+    """
 
     arm: str
     seed: int
@@ -61,7 +64,7 @@ def case_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray | None
     if metric != name and _redrawn(runs, scored):
         return None
     cases = _shared(scored)
-    return CASE_COVARIANCES[name](np.stack([logits for _, logits in scored]), cases.labels_N, cases.subjects_N)
+    return covariance_of(name, np.stack([logits for _, logits in scored]), cases.labels_N, cases.subjects_N)
 
 
 def _gap_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray:
@@ -69,7 +72,7 @@ def _gap_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray:
     cases, logits_KN = _shared(test), np.stack([logits for _, logits in test])
     val = _scored(runs, validation=True) if metric == "gap" else []
     if metric != "gap" or _redrawn(runs, val):
-        return CASE_COVARIANCES["accuracy"](logits_KN, cases.labels_N, cases.subjects_N)
+        return covariance_of("accuracy", logits_KN, cases.labels_N, cases.subjects_N)
     before = _shared(val)
     val_KM = np.stack([logits for _, logits in val])
     return difference_covariance(
@@ -80,7 +83,7 @@ def _gap_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray:
 def cases_behind(metric: str, run: RunScores) -> int:
     """Return how many cases a metric is computed from, 0 for a metric of training alone."""
     name = metric.removeprefix("val_")
-    if name not in CASE_METRICS:
+    if name not in SCORES:
         return len(run.test[1]) if metric in GAP_METRICS else 0
     return len(_scored([run], validation=metric != name)[0][1])
 

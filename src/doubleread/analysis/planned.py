@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from doubleread.analysis.claims import measure
 from doubleread.analysis.evidence import Evidence
-from doubleread.metrics import CASE_METRICS, CURVE_METRICS, GAP_METRICS
+from doubleread.metrics import CURVE_METRICS, GAP_METRICS, SCORES
 from doubleread.stats import detectable, seeds_needed
 from doubleread.study import Claim, Prior, Study
 
@@ -86,7 +86,7 @@ def _prior_case_var(claim: Claim, prior: Prior, squares: float, test_cases: tupl
     if prior.case_sd is not None and claim.kind != "one arm":
         # case_sd is that of a difference, whose squared weights sum to 2
         return prior.case_sd**2 * squares / 2, False, "prior"
-    if metric not in CASE_METRICS and metric.removeprefix("val_") not in CASE_METRICS and metric not in GAP_METRICS:
+    if metric.removeprefix("val_") not in SCORES and metric not in GAP_METRICS:
         return 0.0, False, "prior"
     if metric in _SHARES:
         counted = {"specificity": test_cases[0], "sensitivity": test_cases[1]}.get(metric, sum(test_cases))

@@ -119,6 +119,11 @@ class StudyResult:
     sealed: bool
     unsealings: tuple[dict[str, Any], ...]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The negative and the positive class, or all of more than two."""
+        return self.data[0].classes
+
     def of(self, arm: str) -> ArmResult:
         """Return the result of the arm of that name."""
         return next(result for result in self.arms if result.arm.name == arm)
@@ -144,11 +149,11 @@ class StudyResult:
 
     @cached_property
     def gaps(self) -> Gaps:
-        """Why validation and test differ, arm by arm and over the arms.
+        """Why validation and test differ, arm by arm and over the arms; of two classes, and none while they are sealed.
 
         Of studies with more than `MANY_RUNS` runs, from the first seeds of each arm: their number is shown.
         """
-        if self.sealed:
+        if self.sealed or len(self.classes) > 2:
             return gaps_of({}, {}, ())
         many = sum(len(arm.scores) for arm in self.arms) > MANY_RUNS
         most = max(FEWEST, ENOUGH_RUNS // len(self.arms)) if many else None

@@ -12,7 +12,7 @@ import numpy as np
 from doubleread.analysis.evidence import CaseSet, RunScores
 from doubleread.dataset import PreparedSet, open_prepared
 from doubleread.errors import WorkFailed
-from doubleread.metrics import CASE_METRICS, curve_metrics
+from doubleread.metrics import curve_metrics, scored_by
 from doubleread.nouns import State
 from doubleread.store import HEALTH, Logits, Store, read_logits
 from doubleread.study import Arm
@@ -142,10 +142,11 @@ def _metrics(
     row: Mapping[str, Any], epochs: list[dict[str, Any]], labels: np.ndarray, logits: Logits
 ) -> dict[str, float]:
     last = epochs[-1]
-    of_val = {f"val_{name}": metric(labels[logits.val_rows], logits.val) for name, metric in CASE_METRICS.items()}
+    metrics = scored_by(logits.val)
+    of_val = {f"val_{name}": metric(labels[logits.val_rows], logits.val) for name, metric in metrics.items()}
     of_test: dict[str, float] = {}
     if len(logits.test_rows):
-        of_test = {name: metric(labels[logits.test_rows], logits.test) for name, metric in CASE_METRICS.items()}
+        of_test = {name: metric(labels[logits.test_rows], logits.test) for name, metric in metrics.items()}
         of_test["gap"] = of_val["val_accuracy"] - of_test["accuracy"]
         of_test["train_gap"] = last["train_accuracy"] - of_test["accuracy"]
     return {

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from doubleread.analysis.evidence import RunScores
-from doubleread.metrics import probabilities
+from doubleread.metrics import calls, probabilities
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorstCase:
-    """One case: its label, in what share of the runs it is called wrong, and the mean chance of the positive class.
+    """One case: its label, in what share of the runs it is called wrong, what most call it, and that class's mean
+    chance.
 
     `by_arm` has the share of each arm's runs that call it wrong.
     """
@@ -23,6 +25,7 @@ class WorstCase:
     case: str
     label: int
     wrong: float
+    called: int
     chance: float
     by_arm: dict[str, float]
 
@@ -33,11 +36,10 @@ def worst_cases(runs: Sequence[RunScores], most: int) -> list[WorstCase]:
         return []
     cases = runs[0].test[0]
     mine = [run for run in runs if run.test[0] is cases or run.test[0].key == cases.key]
-    logits_KN = np.stack([run.test[1] for run in mine]).astype(np.float64)
-    signs_N = np.where(cases.labels_N == 1, 1.0, -1.0)
-    wrong_KN = (logits_KN > 0) != (cases.labels_N == 1)
-    loss_N = np.logaddexp(0.0, -signs_N * logits_KN).mean(axis=0)
-    chance_N = probabilities(logits_KN).mean(axis=0)
+    logits = np.stack([run.test[1] for run in mine]).astype(np.float64)
+    wrong_KN = np.stack([calls(found) != cases.labels_N for found in logits])
+    loss_N, chance_N = _loss(logits, cases.labels_N), _chance(logits)
+    called_N = np.array([np.bincount(column).argmax() for column in np.stack([calls(found) for found in logits]).T])
     arms = list(dict.fromkeys(run.arm for run in mine))
     of_arm = {arm: np.array([run.arm == arm for run in mine]) for arm in arms}
     ranked = [row for row in np.argsort(-loss_N, kind="stable").tolist() if wrong_KN[:, row].any()]
@@ -46,38 +48,36 @@ def worst_cases(runs: Sequence[RunScores], most: int) -> list[WorstCase]:
             case=cases.names[row],
             label=int(cases.labels_N[row]),
             wrong=float(wrong_KN[:, row].mean()),
-            chance=float(chance_N[row]),
+            called=int(called_N[row]),
+            chance=float(chance_N[row, called_N[row]]),
             by_arm={arm: float(wrong_KN[rows, row].mean()) for arm, rows in of_arm.items()},
         )
         for row in ranked[:most]
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Confusion:
-    """Calls at 0.5 against labels on one split: counts over an arm's seeds, mean, lowest and highest of each.
-
-    The keys are `true_negative`, `false_positive`, `false_negative` and `true_positive`.
-    """
-
-    counts: dict[str, tuple[float, int, int]]
+def _loss(logits: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """Return the mean log loss of each case over K runs' logits, (K, N) or (K, N, C)."""
+    if logits.ndim == 3:
+        return -log_softmax(logits, axis=2)[:, np.arange(len(labels_N)), labels_N].mean(axis=0)
+    return np.logaddexp(0.0, np.where(labels_N == 1, -1.0, 1.0) * logits).mean(axis=0)
 
 
-def confusion(runs: Sequence[RunScores], *, validation: bool) -> Confusion | None:
-    """Return the confusion matrix of an arm's runs, None where there is none."""
+def _chance(logits: np.ndarray) -> np.ndarray:
+    """Return the mean probability of each class over K runs, (N, C)."""
+    if logits.ndim == 3:
+        return softmax(logits, axis=2).mean(axis=0)
+    positive_N = probabilities(logits).mean(axis=0)
+    return np.stack([1 - positive_N, positive_N], axis=1)
+
+
+def class_confusion(runs: Sequence[RunScores], classes: int, *, validation: bool) -> np.ndarray | None:
+    """Return how many cases of each class are called each, (seeds, C, C), labels first; None where there is none."""
     scored = [run.val if validation else run.test for run in runs]
-    found: dict[str, list[int]] = {}
+    counts = []
     for part in scored:
-        if part is None:
+        if part is None or not len(part[1]):
             return None
-        called, positive = part[1] > 0, part[0].labels_N == 1
-        for name, mine in (
-            ("true_negative", ~called & ~positive),
-            ("false_positive", called & ~positive),
-            ("false_negative", ~called & positive),
-            ("true_positive", called & positive),
-        ):
-            found.setdefault(name, []).append(int(mine.sum()))
-    if not found:
-        return None
-    return Confusion(counts={name: (float(np.mean(n)), min(n), max(n)) for name, n in found.items()})
+        pairs = part[0].labels_N * classes + calls(part[1])
+        counts.append(np.bincount(pairs, minlength=classes**2).reshape(classes, classes))
+    return np.stack(counts) if counts else None

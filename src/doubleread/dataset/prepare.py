@@ -20,6 +20,7 @@ from doubleread.dataset.reading import Look, Progress, Seen, Target, digest_all,
 from doubleread.dataset.select import Selection, by_group, select
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.files import hash_of, make_folders, move_folder, read_text, remove_leftovers, write_json
+from doubleread.images import GREY
 from doubleread.nouns import Source
 from doubleread.recipe.data import DataSpec, DrawnSplit
 
@@ -120,7 +121,7 @@ def _first_time(job: _Job) -> PreparedSet:
     hopeful = all(isinstance(digest, str) for digest in job.digests)
     selection = select(items, job.data, range(n), job.digests) if hopeful else None
     rows = _rows_of(selection) if selection is not None else {}
-    with _Draft(job.cache, len(rows), job.data.image_size) as draft:
+    with _Draft(job.cache, len(rows), job.data) as draft:
         seen = job.read(range(n), rows, draft)
         job = replace(job, digests=[seen[index].digest for index in range(n)])
         checked = {item.case: _checked(seen[i]) for i, item in enumerate(items)}
@@ -133,6 +134,7 @@ def _first_time(job: _Job) -> PreparedSet:
 
 def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
     cases = _cases(job, selection, checked)
+    _refuse_no_colour(job.data, cases)
     folder = job.cache / _data_hash(cases, job.data)
     if damage_of(folder):
         # a run on other pixels than its identity says would be worse than the time to make them again
@@ -140,9 +142,14 @@ def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Che
     if (folder / META).is_file():
         meta = _meta(job, selection, checked, cases)
         return replace(open_prepared(folder), meta=meta)
-    with _Draft(job.cache, len(cases), job.data.image_size) as draft:
+    with _Draft(job.cache, len(cases), job.data) as draft:
         job.read(selection.indices.tolist(), _rows_of(selection), draft)
         return _finish(job, draft, selection, checked)
+
+
+def _refuse_no_colour(data: DataSpec, cases: Sequence[Case]) -> None:
+    if data.channels == "rgb" and all(case.mode in GREY for case in cases):
+        raise UserError("data.channels", "rgb has no effect: no image is stored in colour", "", "delete it")
 
 
 def _rows_of(selection: Selection) -> dict[int, int]:
@@ -151,6 +158,7 @@ def _rows_of(selection: Selection) -> dict[int, int]:
 
 def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
     cases = _cases(job, selection, checked)
+    _refuse_no_colour(job.data, cases)
     meta = _meta(job, selection, checked, cases)
     return draft.keep(job.cache / _data_hash(cases, job.data), cases, meta)
 
@@ -181,9 +189,9 @@ def _per_seed(data: DataSpec) -> bool:
 class _Draft:
     """A prepared set being written, in a folder of its own that vanishes unless it is kept."""
 
-    def __init__(self, cache: Path, n: int, size: int) -> None:
+    def __init__(self, cache: Path, n: int, data: DataSpec) -> None:
         self._folder = cache / f"{DRAFT}{secrets.token_hex(4)}"
-        self._shape = (n, size, size)
+        self._shape = (n, data.image_size, data.image_size, *((3,) if data.channels == "rgb" else ()))
         self._lock: int | None = None
 
     def __enter__(self) -> _Draft:
@@ -264,6 +272,8 @@ def _data_hash(cases: Sequence[Case], data: DataSpec) -> str:
         "image_size": data.image_size,
         "cases": [[c.case, c.subject, c.label, c.split, c.digest] for c in cases],
     }
+    if data.channels != "grey":
+        content["channels"] = data.channels
     if _per_seed(data):
         content["split_per_seed"] = data.preparation()["split"]
     return hash_of(content)[:20]

@@ -27,7 +27,8 @@ AUDIT = "audit.npz"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One image of a prepared set; `label` is 1 for the positive class, `digest` the hash of its stored content.
+    """One image of a prepared set; `label` is 1 for the positive class, or the class by number, `digest` the hash of
+    its stored content.
 
     Height, width and mode are those in the source; sets of older versions know no mode.
     """
@@ -67,10 +68,9 @@ class PreparedSet:
         return shape_of(self.images)
 
     @property
-    def classes(self) -> tuple[str, str]:
-        """The negative and the positive class."""
-        negative, positive = self.meta["classes"]
-        return negative, positive
+    def classes(self) -> tuple[str, ...]:
+        """The negative and the positive class, or all of more than two, in the order of their labels."""
+        return tuple(self.meta["classes"])
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -98,7 +98,7 @@ class PreparedSet:
             "subject": [case.subject for case in self.cases],
             "digest": [case.digest for case in self.cases],
         }
-        return _run_data(self.images, self.labels, columns, self.meta["split_per_seed"], seed)
+        return _run_data(self.images, self.labels, columns, self.meta, seed)
 
     def counts(self) -> list[dict[str, Any]]:
         """Return cases and subjects of each split and class, in the order of `SPLITS`."""
@@ -191,7 +191,7 @@ def open_run_data(folder: Path, seed: int) -> RunData:
     header = next(rows)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     labels = np.array(columns["label"], dtype=np.int64)
-    return _run_data(_mapped(folder), labels, columns, meta["split_per_seed"], seed)
+    return _run_data(_mapped(folder), labels, columns, meta, seed)
 
 
 def _meta(folder: Path) -> dict[str, Any]:
@@ -214,16 +214,16 @@ def _run_data(
     images: np.ndarray,
     labels: np.ndarray,
     columns: Mapping[str, Sequence[str]],
-    drawn: Mapping[str, Any] | None,
+    meta: Mapping[str, Any],
     seed: int,
 ) -> RunData:
     part = np.array(columns["split"])
     train, val, test = (np.flatnonzero(part == split) for split in SPLITS)
-    if drawn is not None:
+    if (drawn := meta["split_per_seed"]) is not None:
         rows = np.sort(np.concatenate([train, val]))
         split = DrawnSplit(**drawn)
         subjects = np.array(columns["subject"])
         if split.by == "group":
             subjects = groups_of(columns["subject"], columns["digest"])
         train, val = split_development(labels, subjects, rows, split, seed)
-    return RunData(images=images, labels=labels, train=train, val=val, test=test)
+    return RunData(images=images, labels=labels, train=train, val=val, test=test, classes=len(meta["classes"]))

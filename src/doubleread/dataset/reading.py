@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from doubleread.errors import UnreadableImage, WorkFailed
-from doubleread.images import resize_grey
+from doubleread.images import resize
 from doubleread.nouns import Source
 from doubleread.processes import keep_large_blocks, main_module_hidden, usable_cores
 
@@ -56,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where resized images go: an array file (N, size, size), uint8, that is there, and the row of each item."""
+    """Where resized images go: an array file (N, size, size[, 3]), uint8, that is there, and the row of each item."""
 
     path: Path
     rows: Mapping[int, int]
@@ -96,9 +96,9 @@ class _Reader:
         return Seen(_guarded(self._source.digest, index), _guarded(self._look, index))
 
     def _look(self, index: int) -> Look:
-        pixels = self._source.read(index)
+        pixels = self._source.read(index, colour=self._array.ndim == 4)
         if index in self._rows:
-            self._array[self._rows[index]] = resize_grey(pixels, self._array.shape[1])
+            self._array[self._rows[index]] = resize(pixels, self._array.shape[1])
         # by columns first: a sum over all of them at once would go through float64
         mean = int(pixels.sum(axis=0, dtype=np.uint32).sum(dtype=np.uint64)) / pixels.size
         return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean, mode=self._source.mode(index))

@@ -19,7 +19,7 @@ from doubleread.recipe.data import DataSpec, DrawnSplit
 class Selection:
     """The chosen items, ascending, with the label, subject and split of each.
 
-    `classes` are the negative and the positive class, `rule` the subject rule that fitted and
+    `classes` are the negative and the positive class, or all of more than two; `rule` the subject rule that fitted and
     `rejected` those before it that did not, with the reason.
     """
 
@@ -27,7 +27,7 @@ class Selection:
     labels: np.ndarray
     subjects: tuple[str, ...]
     splits: tuple[Split, ...]
-    classes: tuple[str, str]
+    classes: tuple[str, ...]
     rule: str
     rejected: tuple[str, ...]
 
@@ -74,17 +74,33 @@ def select(
     )
 
 
-def classes_of(items: Sequence[Item], positive: Sequence[str] | None) -> tuple[str, str]:
-    """Return (negative, positive) class of a source.
+def classes_of(items: Sequence[Item], positive: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the classes of a source: the negative and the positive one, or where there are more, all by name.
+
+    Names that are whole numbers are in the order of the numbers.
 
     Raises:
-        UserError: there are not two classes, or which of them is positive cannot be told.
+        UserError: there is one class; there are two and which of them is positive cannot be told; or there are more and
+            one of them is said to be.
     """
-    names = sorted({item.class_name for item in items})
+    names = sorted({item.class_name for item in items}, key=_by_number)
     listed = ", ".join(names[:8])
-    if len(names) != 2:
-        found = f"one class only, {listed}" if len(names) == 1 else f"{len(names)} classes, {listed}"
-        raise UserError("data.source", found, "expected two classes", "check the folder above the class folders")
+    if len(names) == 1:
+        raise UserError(
+            "data.source",
+            f"one class only, {listed}",
+            "expected two classes or more",
+            "check the folder above the class folders",
+        )
+    if len(names) > 2:
+        if positive is None:
+            return tuple(names)
+        raise UserError(
+            "data.positive",
+            f"the source has {len(names)} classes, {listed}",
+            "expected two, of which one is positive",
+            "delete it to compare recipes on all classes, or check the folder above the class folders",
+        )
     chosen = next((name for name in positive or () if name in names), None)
     if positive is None and names == ["0", "1"]:
         chosen = "1"
@@ -94,8 +110,12 @@ def classes_of(items: Sequence[Item], positive: Sequence[str] | None) -> tuple[s
     return next(name for name in names if name != chosen), chosen
 
 
+def _by_number(name: str) -> tuple[int, int, str]:
+    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
+
+
 def _split_rows(
-    items: Sequence[Item], labels: np.ndarray, subjects: np.ndarray, data: DataSpec, classes: tuple[str, str]
+    items: Sequence[Item], labels: np.ndarray, subjects: np.ndarray, data: DataSpec, classes: tuple[str, ...]
 ) -> dict[Split, np.ndarray]:
     parts = np.array([item.part or "none" for item in items])
     if not isinstance(data.split, DrawnSplit):
@@ -140,7 +160,7 @@ def _check_given(rows: dict[Split, np.ndarray]) -> None:
 
 
 def _sampled_given(
-    rows: dict[Split, np.ndarray], labels: np.ndarray, data: DataSpec, classes: tuple[str, str]
+    rows: dict[Split, np.ndarray], labels: np.ndarray, data: DataSpec, classes: tuple[str, ...]
 ) -> dict[Split, np.ndarray]:
     if data.sample is None:
         return rows
@@ -149,7 +169,7 @@ def _sampled_given(
     return {"train": train, "val": rows["val"], "test": test}
 
 
-def _check_both_classes(rows_of: dict[Split, np.ndarray], labels: np.ndarray, classes: tuple[str, str]) -> None:
+def _check_both_classes(rows_of: dict[Split, np.ndarray], labels: np.ndarray, classes: tuple[str, ...]) -> None:
     for split, rows in rows_of.items():
         for label, name in enumerate(classes):
             if not np.any(labels[rows] == label):

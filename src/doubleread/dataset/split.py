@@ -12,7 +12,7 @@ from doubleread.seeds import stream
 
 
 def draw_sample(
-    labels_N: np.ndarray, rows: np.ndarray, wanted: int, sample: Sample, part: str, class_names: tuple[str, str]
+    labels_N: np.ndarray, rows: np.ndarray, wanted: int, sample: Sample, part: str, class_names: tuple[str, ...]
 ) -> np.ndarray:
     """Return `wanted` of `rows`, of each class or of all, in ascending order.
 
@@ -50,11 +50,11 @@ def draw_part(
     """
     groups = np.arange(len(rows)) if by == "case" else subjects_N[rows]
     _, group_of_row = np.unique(groups, return_inverse=True)
-    counts = np.zeros((group_of_row.max() + 1, 2), dtype=np.int64)
+    counts = np.zeros((group_of_row.max() + 1, labels_N.max() + 1), dtype=np.int64)
     np.add.at(counts, (group_of_row, labels_N[rows]), 1)
     # half up, not to even: 0.2 of 12 and of 13 images must not both be 2 and 2 by accident of parity
     target = np.floor(counts.sum(axis=0) * fraction + 0.5)
-    taken = np.zeros(2)
+    taken = np.zeros_like(target)
     chosen = np.zeros(len(counts), dtype=bool)
     for group in rng.permutation(len(counts)):
         if np.abs(taken + counts[group] - target).sum() < np.abs(taken - target).sum():

@@ -11,13 +11,23 @@ from doubleread.errors import UserError, did_you_mean
 from doubleread.files import user_path
 from doubleread.images.arrays import read_npz
 from doubleread.images.folder import FolderSource, looks_like_folder
-from doubleread.images.grey import resize_grey
 from doubleread.images.medmnist import MedmnistSource
 from doubleread.images.npy import NpySource, looks_like_npy
 from doubleread.images.phantom import PhantomSource, PhantomSpec, write_png
+from doubleread.images.pixels import GREY, grey_of, resize
 from doubleread.nouns import Source
 
-__all__ = ["READERS", "PhantomSource", "PhantomSpec", "open_source", "read_npz", "resize_grey", "write_png"]
+__all__ = [
+    "GREY",
+    "READERS",
+    "PhantomSource",
+    "PhantomSpec",
+    "grey_of",
+    "open_source",
+    "read_npz",
+    "resize",
+    "write_png",
+]
 
 READERS: dict[str, Callable[[Path], Source]] = {
     "folder": FolderSource,

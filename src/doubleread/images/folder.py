@@ -10,7 +10,7 @@ import numpy as np
 
 from doubleread.errors import UnreadableImage, UserError, printable
 from doubleread.files import read_bytes, sha256
-from doubleread.images.grey import MAX_FILE, SUFFIXES, decode_grey, stored_mode
+from doubleread.images.pixels import MAX_FILE, SUFFIXES, decode, stored_mode
 from doubleread.nouns import Item, Split
 
 PARTS: dict[str, Split] = {
@@ -52,9 +52,9 @@ class FolderSource:
         """See `Source`."""
         return stored_mode(self._content(index))
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
         """See `Source`."""
-        return decode_grey(self._content(index))
+        return decode(self._content(index), colour=colour)
 
     def _content(self, index: int) -> bytes:
         path = self._paths[index][0]

@@ -10,7 +10,7 @@ import numpy as np
 from doubleread.errors import UserError
 from doubleread.files import sha256
 from doubleread.images.arrays import read_npz
-from doubleread.images.grey import check_pixels, mode_of
+from doubleread.images.pixels import check_pixels, mode_of
 from doubleread.nouns import SPLITS, Item, Split
 
 KEYS = tuple(f"{split}_{what}" for split in SPLITS for what in ("images", "labels"))
@@ -42,10 +42,10 @@ class MedmnistSource:
         """See `Source`."""
         return mode_of(self._at[index][0])
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
         """See `Source`."""
         images, row = self._at[index]
-        return check_pixels(images[row])
+        return check_pixels(images[row], colour=colour)
 
 
 def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.ndarray, list[int]]:

@@ -11,7 +11,7 @@ from doubleread.errors import UserError, printable
 from doubleread.files import sha256
 from doubleread.images.arrays import open_npy
 from doubleread.images.folder import PARTS
-from doubleread.images.grey import check_pixels, mode_of
+from doubleread.images.pixels import check_pixels, mode_of
 from doubleread.nouns import Item, Split
 
 
@@ -43,10 +43,10 @@ class NpySource:
         """See `Source`."""
         return mode_of(self._at[index][0])
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
         """See `Source`."""
         array, row = self._at[index]
-        return check_pixels(np.asarray(array[row]))
+        return check_pixels(np.asarray(array[row]), colour=colour)
 
 
 def looks_like_npy(root: Path) -> bool:

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from doubleread.errors import UserError
 from doubleread.files import hash_of, write_bytes
+from doubleread.images.pixels import check_pixels
 from doubleread.images.thorax import draw_thorax, render
 from doubleread.nouns import SPLITS, Item, Source, Split
 from doubleread.seeds import stream
@@ -143,8 +144,8 @@ class PhantomSource:
         """See `Source`."""
         return "L"
 
-    def read(self, index: int) -> np.ndarray:
-        """See `Source`."""
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
+        """See `Source`; a radiograph has no colour, so in colour it is grey three times."""
         shot, seed = self._shots[index], self.spec.seed
         thorax = draw_thorax(
             stream("phantom", seed, "subject", shot.subject),
@@ -153,7 +154,8 @@ class PhantomSource:
             exposure_shift=self._shift(shot),
         )
         noise_rng = stream("phantom", seed, "quanta", shot.subject, shot.number)
-        return render(thorax, noise_rng.standard_normal((self.spec.size, self.spec.size), dtype=np.float32))
+        pixels = render(thorax, noise_rng.standard_normal((self.spec.size, self.spec.size), dtype=np.float32))
+        return check_pixels(pixels, colour=colour)
 
     def _contrast(self, shot: _Shot) -> float:
         if shot.truth != CLASSES[1]:

@@ -65,15 +65,16 @@ class DataSpec(Spec):
     `source` is a name or a path, or `{name: phantom, …}` with the phantom's knobs; `kind` overrides what the path looks
     like. `positive` is the class that counts as 1, the first of these names that the source has. `subject` is the rule
     that finds the subject of an image, the first that fits every image: `given`, `kermany`, `case` (every image its own
-    subject), or a regular expression. `intensity` is how pixels enter the model: `raw` 0–255, `unit` 0–1, `standard`,
-    less the mean and over the SD of the training pixels, or `image`, the same by each image's own pixels, which takes
-    out how it was exposed.
+    subject), or a regular expression. `channels`: `grey`, one, or `rgb`, three. `intensity` is how pixels enter the
+    model: `raw` 0–255, `unit` 0–1, `standard`, less the mean and over the SD of the training pixels, or `image`, the
+    same by each image's own pixels, which takes out how it was exposed.
     """
 
     source: Text | dict[str, Any]
     image_size: Size
     intensity: Intensity
     split: Split
+    channels: Annotated[Literal["grey", "rgb"], expecting("grey or rgb")] = "grey"
     kind: (
         Annotated[Literal["folder", "npy", "medmnist", "phantom"], expecting("folder, npy, medmnist or phantom")] | None
     ) = None

@@ -38,8 +38,8 @@ def data_section(audit: Audited) -> dict[str, Any]:
         "listed": meta["listed"],
         "image_size": meta["image_size"],
         "sizes": f"{sizes[0][0]} × {sizes[0][1]}" + (f" to {sizes[-1][0]} × {sizes[-1][1]}" if len(sizes) > 1 else ""),
-        "negative": data.classes[0],
-        "positive": data.classes[1],
+        "classes": data.classes,
+        "colour": "grey" if data.images.ndim == 3 else "red, green and blue",
         "rule": meta["subject_rule"],
         "rejected": meta["subject_rules_rejected"],
         "settings": {

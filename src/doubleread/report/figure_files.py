@@ -9,7 +9,7 @@ from doubleread.files import write_bytes
 from doubleread.report.figures import arms_figure, curves_figure, rendered
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
-from doubleread.report.words import scored_columns
+from doubleread.report.words import has_roc, scored_columns
 from doubleread.study import Experiment
 
 FORMATS = ("png", "svg", "pdf")
@@ -23,7 +23,7 @@ def save_figures(result: StudyResult, folder: Path) -> list[Path]:
     """Write the figures of a study as PNG, SVG and PDF; return the files."""
     experiments = result.study.experiments
     figures = {f"curves-{e.name}": curves_figure(result, e) for e in experiments}
-    if not result.sealed:
+    if has_roc(result):
         figures |= {f"roc-{e.name}": roc_figure(result, e) for e in experiments if _has_runs(result, e)}
     scored = scored_columns(result)[0]
     figures[f"arms-{scored.replace('_', '-')}"] = arms_figure(result, scored)

@@ -38,7 +38,6 @@ def gap_section(result: StudyResult) -> dict[str, Any] | None:
         "splits": [row for gap in gaps.arms for row in _splits(gap, classes)],
         "points": [row for gap in gaps.arms for row in _points(gap)],
         "rescaled": [row for gap in gaps.arms for row in _rescaled(gap)],
-        "worst": _worst(result),
     }
 
 
@@ -69,7 +68,7 @@ def _sentences(gap: ArmGap) -> dict[str, Any]:
     return {"arm": gap.arm, "text": " ".join([gap_sentence(gap.gap), *beside_sentences(gap)])}
 
 
-def _splits(gap: ArmGap, classes: tuple[str, str]) -> list[dict[str, Any]]:
+def _splits(gap: ArmGap, classes: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for split, figures in (("validation", gap.val), ("test", gap.test)):
         shift, outputs = {"value": "", "interval": ""}, list[str]()
@@ -125,7 +124,10 @@ def _rescaled(gap: ArmGap) -> list[dict[str, Any]]:
     ]
 
 
-def _worst(result: StudyResult) -> list[dict[str, Any]]:
+def worst_section(result: StudyResult) -> list[dict[str, Any]]:
+    """Return the test cases that a study's runs get most wrong, with their images; none while they are sealed."""
+    if result.sealed:
+        return []
     scores = {id(run.test[1]): run for arm in result.arms for run in arm.scores}
     data = result.data[0]
     rows = {case.case: row for row, case in enumerate(data.cases)}
@@ -135,13 +137,13 @@ def _worst(result: StudyResult) -> list[dict[str, Any]]:
     ]
 
 
-def _case(worst: WorstCase, classes: tuple[str, str], image: str) -> dict[str, Any]:
+def _case(worst: WorstCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
     shares = sorted(worst.by_arm.items(), key=lambda pair: -pair[1])
     return {
         "case": worst.case,
         "src": image,
         "label": classes[worst.label],
-        "called": f"{classes[1]} {100 * worst.chance:.0f}\u00a0%",
+        "called": f"{classes[worst.called]}, mean chance {100 * worst.chance:.0f}\u00a0%",
         "wrong": f"wrong in {100 * worst.wrong:.0f}\u00a0% of runs",
         "arms": "; ".join(f"{arm} {100 * share:.0f} %" for arm, share in shares),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from doubleread.analysis import ArmResult, ClaimResult, StudyResult, confusion
+from doubleread.analysis import ArmResult, ClaimResult, StudyResult
 from doubleread.files import write_text
 from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
 from doubleread.report import words
@@ -22,11 +22,12 @@ from doubleread.report.claims import (
     settings_text,
     verdict_counts,
 )
+from doubleread.report.confusion import confusion_heads, confusion_rows
 from doubleread.report.data_section import data_section
 from doubleread.report.figures import arms_figure, curves_figure, rendered
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import roc_figure
-from doubleread.report.gap_section import gap_section
+from doubleread.report.gap_section import gap_section, worst_section
 from doubleread.report.sentences import amount, notes, sentence
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
@@ -65,8 +66,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "name": study.name,
         "question": study.question,
         "source_note": study.source_note,
-        "negative": result.data[0].classes[0],
-        "positive": result.data[0].classes[1],
+        "classes": result.classes,
         "counts": result.counts(),
         "seeds": ", ".join(str(seed) for seed in study.seeds),
         "claims": _claims(result),
@@ -74,6 +74,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "overview_of": words.LABELS[scored],
         "seal": words.seal_text(result),
         "gap": gap_section(result),
+        "worst": worst_section(result),
         "experiments": [_experiment(result, experiment) for experiment in study.experiments],
         "assumptions": [
             {
@@ -153,20 +154,13 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             },
         ],
         "curves": _figure(curves_figure(result, experiment)),
-        "roc": _figure(roc_figure(result, experiment)) if any(arm.done for arm in arms) and not result.sealed else None,
-        "confusion": [_confusion(arm) for arm in arms if arm.done and not result.sealed],
+        "roc": _figure(roc_figure(result, experiment))
+        if words.has_roc(result) and any(arm.done for arm in arms)
+        else None,
+        "confused": confusion_heads(result.classes),
+        "confusion": [] if result.sealed else [row for arm in arms if arm.done for row in confusion_rows(result, arm)],
         "recipes": [{"arm": arm.arm.label, "recipe": words.recipe_text(arm.arm)} for arm in arms],
     }
-
-
-def _confusion(arm: ArmResult) -> dict[str, Any]:
-    splits = [("validation", confusion(arm.scores, validation=True)), ("test", confusion(arm.scores, validation=False))]
-    cells = [
-        {"split": split, **{name: words.count_text(*count) for name, count in found.counts.items()}}
-        for split, found in splits
-        if found is not None
-    ]
-    return {"arm": arm.arm.label, "splits": cells}
 
 
 def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from doubleread.analysis import ArmResult, StudyResult, confusion
+from doubleread.analysis import ArmResult, StudyResult, class_confusion
 from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
 from doubleread.report.claims import claims_frame
@@ -18,6 +18,7 @@ from doubleread.report.gaps import gap_frame, thresholds_frame
 from doubleread.store import EPOCH_FIELDS
 
 INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
+CONFUSION = ["true_negative", "false_positive", "false_negative", "true_positive"]
 ARM_COLUMNS = ["experiment", "arm", "metric", "seeds", "mean", "sd", *INTERVALS, "reported", "reported_text"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -146,14 +147,17 @@ def curves_table(result: StudyResult) -> pd.DataFrame:
 
 
 def logits_table(result: StudyResult) -> pd.DataFrame:
-    """Return one row for each arm, seed and validation or test case: subject, split, label and logit."""
+    """Return one row for each arm, seed and validation or test case: subject, split, label, logit or logits."""
+    columns = ["arm", "seed", "case", "subject", "split", "label", *logit_columns(result)]
     frames = []
     for arm in result.arms:
         for run in arm.done:
             assert run.logits is not None, "a finished run has logits"
-            for rows, logits in ((run.logits.val_rows, run.logits.val), (run.logits.test_rows, run.logits.test)):
+            for split, rows, logits in (
+                ("val", run.logits.val_rows, run.logits.val),
+                ("test", run.logits.test_rows, run.logits.test),
+            ):
                 cases = [run.data.cases[row] for row in rows]
-                split = "val" if logits is run.logits.val else "test"
                 frame = {
                     "arm": run.arm,
                     "seed": run.seed,
@@ -161,11 +165,23 @@ def logits_table(result: StudyResult) -> pd.DataFrame:
                     "subject": [case.subject for case in cases],
                     "split": split,
                     "label": [case.label for case in cases],
-                    "logit": logits,
+                    **dict(
+                        zip(
+                            logit_columns(result),
+                            logits.reshape(len(logits), len(logit_columns(result))).T,
+                            strict=True,
+                        )
+                    ),
                 }
                 frames.append(pd.DataFrame(frame))
-    columns = ["arm", "seed", "case", "subject", "split", "label", "logit"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def logit_columns(result: StudyResult) -> list[str]:
+    """Return the columns of logits: `logit`, that of the positive class; of more than two, `logit_0` and so on."""
+    if len(result.classes) == 2:
+        return ["logit"]
+    return [f"logit_{label}" for label in range(len(result.classes))]
 
 
 def data_table(result: StudyResult) -> pd.DataFrame:
@@ -229,16 +245,26 @@ def findings_table(result: StudyResult) -> pd.DataFrame:
 
 
 def confusion_table(result: StudyResult) -> pd.DataFrame:
-    """Return one row for each arm, seed and split: the counts of calls at 0.5 against labels."""
+    """Return one row for each arm, seed and split: the counts of calls against labels.
+
+    Of two classes, at 0.5; of more, `label_0_called_1` and so on.
+    """
+    n = len(result.classes)
+    names = CONFUSION if n == 2 else [f"label_{label}_called_{called}" for label in range(n) for called in range(n)]
     rows = []
     for arm in result.arms:
         for run in arm.scores:
             for split in ("val",) if result.sealed else ("val", "test"):
-                found = confusion([run], validation=split == "val")
+                found = class_confusion([run], n, validation=split == "val")
                 if found is not None:
-                    counts = {name: int(mean) for name, (mean, _, _) in found.counts.items()}
-                    rows.append({"arm": run.arm, "seed": run.seed, "split": split, **counts})
-    names = ["true_negative", "false_positive", "false_negative", "true_positive"]
+                    rows.append(
+                        {
+                            "arm": run.arm,
+                            "seed": run.seed,
+                            "split": split,
+                            **dict(zip(names, found.ravel().tolist(), strict=True)),
+                        }
+                    )
     return pd.DataFrame(rows, columns=["arm", "seed", "split", *names])
 
 

@@ -13,7 +13,9 @@ QUALITY = 82
 
 
 def thumbnail(pixels: np.ndarray, side: int = PIXELS) -> str:
-    """Return grey pixels, (height, width) uint8, as the `data:` address of a JPEG of at most `side` pixels."""
+    """Return pixels, (height, width) grey or (height, width, 3) uint8, as the `data:` address of a JPEG of at most
+    `side` pixels.
+    """
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if image.width > side:
         image = image.resize((side, side), Image.Resampling.BILINEAR)

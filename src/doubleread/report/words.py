@@ -16,7 +16,7 @@ from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
-_RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy")
+_RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "macro_recall")
 _MOVES = ("roughness", "change_after_peak", "change")
 POINTS = frozenset(
     {"gap", "train_gap", *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy"))}
@@ -33,6 +33,8 @@ _NAMES = {
     "f1": "F1",
     "brier": "Brier score",
     "ece": "calibration error",
+    "macro_auroc": "macro AUROC",
+    "macro_recall": "macro recall",
 }
 _CURVE_NAMES = {
     "train_loss": "training loss",
@@ -65,6 +67,8 @@ LABELS = {
     },
 }
 TEST_COLUMNS = ("accuracy", "auroc", "sensitivity", "specificity", "balanced_accuracy")
+CLASS_COLUMNS = ("accuracy", "macro_auroc", "macro_recall")
+"""The same of more than two classes."""
 TRAINING_COLUMNS = (
     "train_accuracy",
     "val_accuracy",
@@ -92,7 +96,13 @@ def seal_text(result: StudyResult) -> str | None:
 
 def scored_columns(result: StudyResult) -> tuple[str, ...]:
     """Return the metrics of an experiment's first table: on the test images; on validation while those are sealed."""
-    return tuple(f"val_{name}" for name in TEST_COLUMNS) if result.sealed else TEST_COLUMNS
+    columns = TEST_COLUMNS if len(result.classes) == 2 else CLASS_COLUMNS
+    return tuple(f"val_{name}" for name in columns) if result.sealed else columns
+
+
+def has_roc(result: StudyResult) -> bool:
+    """Tell whether a study has ROC curves: of two classes, and not while the test images are sealed."""
+    return len(result.classes) == 2 and not result.sealed
 
 
 def training_columns(experiment: Experiment) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from doubleread.dataset.audit import measured_of
 from doubleread.engines import LocalExecutor
 from doubleread.errors import UserError
 from doubleread.images import open_source
+from doubleread.metrics import CASE_METRICS, CLASS_METRICS, SCORES
 from doubleread.nouns import SPLITS, Compute
 from doubleread.recipe import Linear, Mlp
 from doubleread.recipe.data import DataSpec
@@ -86,9 +87,36 @@ def prepare_study(
         return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=classes)
 
     plan = plan_runs(study, hash_of, computed, variants, contents_of)
+    check_classes(study, plan, sets)
     for remark in _tried(plan, sets):
         show.remark(remark)
     return Prepared(sets=sets, own=tuple(dict.fromkeys(hash_of[key] for key in own)), plan=plan)
+
+
+def check_classes(study: Study, plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
+    """Check that recipes, claims and what was reported fit the classes of the images.
+
+    Raises:
+        UserError: one does not.
+    """
+    numbers = {len(data.classes) for data in sets.values()}
+    if len(numbers) > 1:
+        raise UserError(f"{study.place}, data.source", "its levels have different numbers of classes", "expected one")
+    (classes,) = numbers
+    for run in plan.runs:
+        loss, place = run.recipe.loss, f"{study.place}, arm {run.uses[0]}, loss"
+        if loss.name == "bce" and classes > 2:
+            raise UserError(place, f"bce is for two classes, the images have {classes}", "expected ce or focal")
+        if not isinstance(loss.class_weights, str) and len(loss.class_weights) != classes:
+            found = f"{len(loss.class_weights)} class weights for {classes} classes"
+            raise UserError(f"{place}.class_weights", found, "expected one for each", "or balanced")
+    known = CASE_METRICS if classes == 2 else CLASS_METRICS
+    reported = [(metric, f"experiments.{e.name}.reported") for e in study.experiments for metric in e.reported]
+    for metric, where in [*((claim.metric, f"claims.{claim.id}") for claim in study.claims), *reported]:
+        name = metric.removeprefix("val_")
+        if name in SCORES and name not in known:
+            found = f"{metric} is not a metric of {classes} classes"
+            raise UserError(f"{study.place}, {where}", found, f"expected one of {', '.join(known)}")
 
 
 def _tried(plan: Plan, sets: dict[str, PreparedSet]) -> list[str]:
@@ -119,11 +147,11 @@ def _check_every_seed(data: PreparedSet, study: Study) -> None:
     for seed in study.seeds:
         drawn = data.run_data(seed)
         for split in SPLITS:
-            if len(set(data.labels[drawn.rows(split)].tolist())) < 2:
+            if len(set(data.labels[drawn.rows(split)].tolist())) < len(data.classes):
                 raise UserError(
                     f"{study.place}, data.split",
-                    f"seed {seed} draws a {split} part without both classes",
-                    "expected both classes in each split",
+                    f"seed {seed} draws a {split} part without every class",
+                    "expected every class in each split",
                     "use more images, another fraction, or another seed of the split",
                 )
 

@@ -15,7 +15,7 @@ from doubleread.stats.case_covariance import CASE_COVARIANCES, called_positive_c
 from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval
 from doubleread.stats.ensemble import ensemble, ensemble_logits
 from doubleread.stats.gap import PARTS, Gap, GapDraws, GapVerdict, gap_draws, gap_of
-from doubleread.stats.multiclass import MULTICLASS
+from doubleread.stats.multiclass import MULTICLASS, covariance_of
 from doubleread.stats.operating import RATES, OperatingPoint, Rule, operating_point
 from doubleread.stats.order import carried_by, monotone_p, order_shown, rates_differ, trend_weights
 from doubleread.stats.power import cases_needed, detectable, seeds_needed
@@ -64,6 +64,7 @@ __all__ = [
     "cases_needed",
     "combined",
     "contrast",
+    "covariance_of",
     "curves_of",
     "decide",
     "deciding",

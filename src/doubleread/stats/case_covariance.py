@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from doubleread.metrics import WEIGHTED, probabilities
+from doubleread.metrics import WEIGHTED, calls, probabilities
 from doubleread.stats.bootstrap import draw_subjects
 
 ECE_DRAWS = 1000
@@ -131,6 +131,8 @@ def difference_covariance(
 ) -> np.ndarray:
     """Return the covariance of accuracy on N cases minus accuracy on M other cases, K runs scored on both.
 
+    Of two classes or, with a last axis of logits, of more.
+
     Subjects with cases in both make the two parts vary together; where there are none the parts just add up.
     """
     names = np.concatenate([subjects_N, subjects_M])
@@ -168,16 +170,16 @@ def across(first_KN: np.ndarray, second_KN: np.ndarray, subjects_N: np.ndarray) 
 
 
 def _centred_correct(logits_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
-    return _centred((logits_KN > 0) == (labels_N == 1), labels_N)
+    right_KN = np.stack([calls(logits) == labels_N for logits in logits_KN])
+    return _centred(right_KN, labels_N)
 
 
 def _centred(values_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     """Return values less their mean within each class."""
     centred_KN = values_KN.astype(np.float64)
-    for label in (0, 1):
+    for label in np.unique(labels_N):
         mine = labels_N == label
-        if mine.any():
-            centred_KN[:, mine] -= centred_KN[:, mine].mean(axis=1, keepdims=True)
+        centred_KN[:, mine] -= centred_KN[:, mine].mean(axis=1, keepdims=True)
     return centred_KN
 
 

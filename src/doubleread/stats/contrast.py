@@ -77,8 +77,7 @@ def _rounded(values: np.ndarray, scale: float) -> np.ndarray:
 
 
 def estimated(value: float, seed_var: float, case_var: float, seeds: int) -> Estimate:
-    """Return a value with the interval that its two parts of variance give; see `contrast`. Unknown where one is NaN.
-    """
+    """Return a value with the interval of its two parts of variance, as `contrast` does; unknown where one is NaN."""
     variance = seed_var + case_var
     if math.isnan(variance):
         lo = hi = p = se = df = math.nan

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from doubleread.stats.case_covariance import by_subject, per_subject
+from doubleread.stats.case_covariance import CASE_COVARIANCES, by_subject, per_subject
 
 Scored = tuple[np.ndarray, np.ndarray]
 """A metric of every run, (K,), and its covariance over another draw of subjects, (K, K)."""
@@ -93,6 +93,13 @@ def _centred(values_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
 
 def _mean(values_KN: np.ndarray) -> np.ndarray:
     return values_KN.mean(axis=1) if values_KN.shape[1] else np.full(len(values_KN), np.nan)
+
+
+def covariance_of(metric: str, logits: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+    """Return the covariance (K, K) of a metric of K runs: of two classes, (K, N) logits, or of more, (K, N, C)."""
+    if logits.ndim == 3:
+        return MULTICLASS[metric](logits, labels_N, subjects_N)[1]
+    return CASE_COVARIANCES[metric](logits, labels_N, subjects_N)
 
 
 MULTICLASS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Scored]] = {

@@ -20,7 +20,7 @@ from doubleread.study.problems import show
 Kind = Literal["two arms", "interaction", "equal", "trend", "best", "one arm"]
 ALL = "all"
 """In place of an arm: the mean of all arms of the experiment."""
-DEFAULT_MARGINS = {"accuracy": 0.02, "auroc": 0.02}
+DEFAULT_MARGINS = {"accuracy": 0.02, "auroc": 0.02, "macro_auroc": 0.02}
 Weights = dict[str, float]
 Levels = Mapping[str, Mapping[str, str]]
 """The arms that a claim may be about, name → its levels by factor."""

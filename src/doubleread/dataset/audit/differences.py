@@ -44,13 +44,16 @@ def differences_of(data: PreparedSet, features_NF: np.ndarray) -> list[Differenc
     Classes are compared in training and validation together; the test split with these, within each class.
     """
     test_N = np.array([case.split == "test" for case in data.cases])
-    negative, positive = (data.labels == 0, data.labels == 1)
     both = ("training and validation", "test")
-    pairs: list[tuple[str, tuple[str, str], np.ndarray, np.ndarray]] = [
-        ("classes", data.classes, ~test_N & negative, ~test_N & positive),
-        (f"splits, {data.classes[0]}", both, ~test_N & negative, test_N & negative),
-        (f"splits, {data.classes[1]}", both, ~test_N & positive, test_N & positive),
-    ]
+    pairs: list[tuple[str, tuple[str, str], np.ndarray, np.ndarray]] = []
+    if len(data.classes) == 2:
+        negative, positive = data.labels == 0, data.labels == 1
+        pairs.append(("classes", (data.classes[0], data.classes[1]), ~test_N & negative, ~test_N & positive))
+    for label, name in enumerate(data.classes):
+        mine = data.labels == label
+        if len(data.classes) > 2:
+            pairs.append(("classes", ("the other classes", name), ~test_N & ~mine, ~test_N & mine))
+        pairs.append((f"splits, {name}", both, ~test_N & mine, test_N & mine))
     found = [
         _difference(between, groups, feature, (values_N[mine] for mine in parts), [data.subjects[m] for m in parts])
         for between, groups, *parts in pairs

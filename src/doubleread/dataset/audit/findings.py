@@ -185,8 +185,14 @@ def _subjects(data: PreparedSet) -> Iterator[Finding]:
 
 
 def _balance(data: PreparedSet) -> Iterator[Finding]:
-    shares = {split: float(data.labels[data.rows(split)].mean()) for split in SPLITS}
-    positive = data.classes[1]
+    # the share of one of two classes says that of the other
+    for label in [1] if len(data.classes) == 2 else range(len(data.classes)):
+        yield from _balance_of(data, label)
+
+
+def _balance_of(data: PreparedSet, label: int) -> Iterator[Finding]:
+    shares = {split: float((data.labels[data.rows(split)] == label).mean()) for split in SPLITS}
+    positive = data.classes[label]
     if max(shares.values()) - min(shares.values()) >= UNEQUAL:
         listed = ", ".join(f"{100 * share:.1f} % of {split}" for split, share in shares.items())
         yield Finding(

@@ -20,9 +20,13 @@ STRENGTH = 0.1
 def out_of_fold(thumbnails: np.ndarray, labels_N: np.ndarray, groups_N: np.ndarray) -> np.ndarray:
     """Return the chance of the positive class for each case, (N,), from models that saw none of its group.
 
+    NaN where there are more than two classes.
+
     Logistic regression on 60 principal components of the 32 × 32 thumbnails, each scaled to mean 0 and SD 1 first, so
     that exposure says nothing. NaN where a class has images of fewer than two groups.
     """
+    if labels_N.max() > 1:
+        return np.full(len(labels_N), np.nan)
     folds = min(FOLDS, *(len(np.unique(groups_N[labels_N == label])) for label in (0, 1)))
     chance_N = np.full(len(labels_N), np.nan)
     if folds < 2:

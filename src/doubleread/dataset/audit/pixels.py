@@ -11,6 +11,7 @@ from PIL import Image
 
 from doubleread.dataset.prepared import PreparedSet
 from doubleread.dataset.reading import Progress
+from doubleread.images import grey_of
 
 FEATURES = ("width", "height", "colour", "mean", "sd", "p1", "p25", "p50", "p75", "p99", "border", "sharpness")
 """Width and height in the source, whether it has colour there; the rest of the grey pixels as they are trained on.
@@ -33,7 +34,7 @@ def measure_pixels(data: PreparedSet, progress: Progress) -> tuple[np.ndarray, n
     features_NF = np.zeros((n, len(FEATURES)))
     thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), dtype=np.uint8)
     for row, case in enumerate(data.cases):
-        pixels = np.ascontiguousarray(data.images[row])
+        pixels = np.ascontiguousarray(grey_of(data.images[row]))
         features_NF[row] = (case.width, case.height, case.mode not in GREY, *_of(pixels))
         box = Image.Resampling.BOX
         thumbnails[row] = np.asarray(Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), box))

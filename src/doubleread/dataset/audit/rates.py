@@ -39,6 +39,8 @@ def classes_in_excess(data: PreparedSet, measured: Measured) -> list[str]:
     """
     issue_N = np.zeros(len(data.cases), dtype=bool)
     issue_N[label_issues(measured.chance_N, data.labels)] = True
+    if not issue_N.any():
+        return []
     test_N = np.array([case.split == "test" for case in data.cases])
     return [
         name

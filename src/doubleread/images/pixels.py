@@ -1,4 +1,4 @@
-"""From the bytes of an image file to grey 8-bit pixels, or a reason why not."""
+"""From the bytes of an image file to 8-bit pixels, grey or in colour, or a reason why not."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
-def decode_grey(content: bytes) -> np.ndarray:
-    """Return the pixels of a JPEG or PNG, shape (height, width), uint8; colour becomes luma (ITU-R 601-2).
+GREY = frozenset({"1", "L", "LA"})
+"""Modes in which nothing but grey can be stored."""
+
+
+def decode(content: bytes, *, colour: bool = False) -> np.ndarray:
+    """Return the pixels of a JPEG or PNG, uint8: in `colour`, shape (height, width, 3), red, green, blue; else grey.
+
+    Grey has shape (height, width), and of colours their luma (ITU-R 601-2).
 
     Raises:
         UnreadableImage: not such a file, damaged, more than 8 bits a channel, or more pixels than `MAX_PIXELS`.
@@ -32,7 +38,7 @@ def decode_grey(content: bytes) -> np.ndarray:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.mode not in EIGHT_BIT:
             raise UnreadableImage(f"{image.mode} pixels; expected 8 bits a channel, grey or colour")
-        return np.asarray(_flat(image))
+        return np.asarray(_flat(image, "RGB" if colour else "L"))
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a JPEG or PNG file") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -58,8 +64,8 @@ def mode_of(images: np.ndarray) -> str:
     return "RGB" if images.ndim == 4 and images.shape[3] == 3 else "L"
 
 
-def check_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Return pixels of an array as grey uint8, shape (height, width).
+def check_pixels(pixels: np.ndarray, *, colour: bool = False) -> np.ndarray:
+    """Return pixels of an array as uint8: grey, shape (height, width), or in `colour`, (height, width, 3).
 
     Allowed are uint8 arrays of shape (height, width), (height, width, 1) and (height, width, 3).
 
@@ -70,27 +76,34 @@ def check_pixels(pixels: np.ndarray) -> np.ndarray:
         raise UnreadableImage(f"{pixels.dtype} pixels; expected uint8")
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    if pixels.ndim == 3 and pixels.shape[2] == 3:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels), mode="RGB").convert("L"))
-    if pixels.ndim != 2 or 0 in pixels.shape:
+    if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or 0 in pixels.shape:
         raise UnreadableImage(f"shape {pixels.shape}; expected (height, width) or (height, width, 3)")
-    return pixels
+    if colour:
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels if pixels.ndim == 2 else grey_of(pixels)
 
 
-def resize_grey(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Return `pixels` resized to (size, size), uint8: bilinear, widened to an antialiasing filter when shrinking."""
-    if pixels.shape == (size, size):
+def grey_of(pixels: np.ndarray) -> np.ndarray:
+    """Return the luma of pixels in colour, (height, width, 3) uint8; grey ones as they are."""
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))
+
+
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Return `pixels`, grey or in colour, both sides made `size`: bilinear, widened to antialias when shrinking."""
+    if pixels.shape[:2] == (size, size):
         return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def _flat(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         # what is transparent shows black, as a viewer with a black background shows it
         rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("L")
-    return image.convert("L")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert(mode)
+    return image.convert(mode)
 
 
 def _reason(error: Exception) -> str:
