@@ -127,6 +127,9 @@ class Results:
         Raises:
             UserError: no run has finished.
         """
+        if self.result.sealed or len(self.result.classes) > 2:
+            why = "the test images are sealed" if self.result.sealed else "the gap in parts is for two classes"
+            raise UserError(self.study.name, why)
         if not self.result.gaps.arms:
             raise UserError(self.study.name, "no run has finished", "", "train it first")
         return waterfall_figure(self.result.gaps)
@@ -153,6 +156,9 @@ class Results:
             raise UserError("metric", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
         if self.result.sealed and needs_test(metric):
             raise UserError("metric", f"{metric} is sealed", "expected a metric of validation", "or unseal the results")
+        if any(arm.done and metric not in arm.spreads for arm in self.result.arms):
+            classes = len(self.result.classes)
+            raise UserError("metric", f"{metric} is not a metric of {classes} classes", "expected one of arms()")
         return arms_figure(self.result, metric)
 
     def plot_claims(self) -> Figure:
@@ -305,15 +311,24 @@ def open_results(
         UserError: the store has nothing of it; or `unseal`, and it is not sealed.
     """
     found = study if isinstance(study, Study) else find_study(study, store)
-    if unseal:
+    if unseal or _opens_a_seal(found, Path(store)):
         _write_unsealing(found, Path(store))
     with open_store(Path(store)) as opened:
         return Results(analyse(found, opened, unsealed=unseal), counts)
 
 
+def _opens_a_seal(study: Study, store: Path) -> bool:
+    """Tell whether a study that is open now is in the store as a sealed one: to show it is to unseal it."""
+    if study.sealed:
+        return False
+    with open_store(store) as opened:
+        document = opened.study_document(study.name)
+    return document is not None and study_of(document).sealed
+
+
 def _write_unsealing(study: Study, store: Path) -> None:
     """Write it down before the scores are there, so that no look at them goes uncounted."""
-    if not study.sealed:
+    if not study.sealed and not _opens_a_seal(study, store):
         raise UserError("--unseal", f"{study.name} is not sealed", "", "leave it out")
     with open_store(store) as opened:
         # a study without runs shows nothing, and is not counted as looked at

@@ -17,6 +17,7 @@ COMMANDS = [
     "reproduce",
     "run",
     "check",
+    "lr",
     "status",
     "report",
     "single",
@@ -99,7 +100,9 @@ def test_report_json(call, trained):
     report = json.loads(out)
     assert (code, report["study"]) == (0, "small")
     assert [arm["arm"] for arm in report["arms"]] == ["loss/bce", "loss/ce", "batch/4", "batch/8", "batch/16"]
-    assert set(report["arms"][0]) == {"experiment", "arm", "levels", "seeds", "health", "metrics"}
+    assert set(report["arms"][0]) == {"experiment", "arm", "levels", "seeds", "health", "metrics", "ensemble"}
+    assert set(report["arms"][0]["ensemble"]["val_auroc"]) == {"value", "lo", "hi"}
+    assert (report["sealed"], report["unsealings"]) == (False, [])
 
 
 def test_report_writes_what_is_asked_for(call, trained, tmp_path):
@@ -312,6 +315,7 @@ def test_python_interface(image_folder, tmp_path):
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(5 * len(metric_names())), "10", "30", str(10 * (12 + 20)), "small"]
+    # the two metrics of more than two classes, on test and on validation, are not there
+    assert done.stdout.split() == [str(5 * (len(metric_names()) - 4)), "10", "30", str(10 * (12 + 20)), "small"]
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert (tmp_path / "report.html").exists()

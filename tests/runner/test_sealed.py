@@ -89,11 +89,24 @@ def test_the_numbers_are_those_of_an_open_study(image_folder, store, tmp_path):
     assert opened.arms().query("metric != 'seconds'").equals(unsealed.arms().query("metric != 'seconds'"))
 
 
-def test_only_a_sealed_study_is_unsealed(image_folder, tmp_path, capsys):
+def test_only_a_sealed_study_is_unsealed(image_folder, tmp_path):
     study = parse_study(small_study(image_folder), place="study.yaml")
+    api.run(study, store=tmp_path, progress=False)
     with pytest.raises(UserError) as error:
         api.open_results(study, store=tmp_path, unseal=True)
     assert str(error.value) == "--unseal: small is not sealed; leave it out"
+
+
+def test_to_take_the_seal_off_is_a_look(image_folder, tmp_path):
+    study = sealed_study(image_folder)
+    api.run(study, store=tmp_path, progress=False)
+    opened = parse_study({**study.raw, "test": "open"}, place="study.yaml")
+    shown = api.open_results(opened, store=tmp_path)
+    assert len(shown.result.unsealings) == 1
+    assert "so far they were looked at once" in shown.save_report(tmp_path / "report.html").read_text()
+    # trained again as an open study it is open for good, and says that it was sealed
+    assert len(api.run(opened, store=tmp_path, progress=False).result.unsealings) == 2
+    assert len(api.open_results(opened, store=tmp_path).result.unsealings) == 2
 
 
 def test_unsealing_on_the_command_line(store, capsys, monkeypatch):

@@ -65,8 +65,9 @@ def test_a_batch_norm_of_one_case_is_named_before_anything_trains(data):
     deep = {"name": "cnn", "widths": [4, 4, 4, 4], "blocks": [1, 1, 1, 1]}
     said = refused(data, deep, batch_size=44)
     assert said.startswith("model cnn: it fails on a batch of 1 images of shape (1, 16, 16) (ValueError: Expected more")
-    assert said.endswith("choose another batch_size: the last batch of an epoch would have one case")
+    assert said.endswith("choose another batch_size or accumulate: one case would be computed alone")
     try_model(recipe(model=deep, batch_size=45), data)
+    assert "on a batch of 1 images" in refused(data, deep, batch_size=9, accumulate=9)
 
 
 def test_patches_must_fill_the_image(data):

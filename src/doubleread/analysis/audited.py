@@ -26,7 +26,7 @@ SUSPECTS = {
     "near-duplicates across splits": "near-duplicates",
     "subjects in several splits": "shared subjects",
 }
-COMPARES_TEST = ("differences between splits", "label issues")
+COMPARES_TEST = ("class balance", "differences between splits", "label issues")
 """Findings that tell something about the test images that a recipe could be chosen by."""
 
 

@@ -264,5 +264,6 @@ def _refuse_changed(study: Study, trained: Study, rows: Mapping[tuple[str, int],
 
 def best_runs(result: StudyResult) -> set[str]:
     """Return the run of each arm with the highest validation AUROC; of equal ones, that with the lowest seed."""
-    ranked = [max(arm.done, key=lambda run: (run.metrics["val_auroc"], -run.seed)) for arm in result.arms if arm.done]
+    name = "val_auroc" if len(result.classes) == 2 else "val_macro_auroc"
+    ranked = [max(arm.done, key=lambda run: (run.metrics[name], -run.seed)) for arm in result.arms if arm.done]
     return {run.run_id for run in ranked}

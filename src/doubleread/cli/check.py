@@ -77,9 +77,9 @@ def _evidence(study: Study, prepared: Prepared, store: Path) -> Evidence | None:
 
 
 def _test_cases(prepared: Prepared) -> tuple[int, int]:
-    """Return the negative and the positive test cases; of several sets, the smallest."""
+    """Return the test cases that are not of class 1, and those that are; of several sets, the smallest."""
     labels = min((data.labels[data.rows("test")] for data in prepared.sets.values()), key=len)
-    return int((labels == 0).sum()), int((labels == 1).sum())
+    return int((labels != 1).sum()), int((labels == 1).sum())
 
 
 def _claim(found: Planned) -> dict[str, Any]:

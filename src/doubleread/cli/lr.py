@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from doubleread.api import find_study
 from doubleread.cli.cache import prepared_sets
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
-from doubleread.errors import UserError, did_you_mean
+from doubleread.errors import UserError, WorkFailed, did_you_mean
 from doubleread.files import check_target, write_bytes
 from doubleread.recipe import OneCycle
 from doubleread.report.figures import rendered
@@ -59,6 +60,8 @@ def lr_command(
             spec, run.compute, low=low, high=high, steps=steps,
             on_step=lambda done, of: show.reading("raising the rate, step", done, of),
         )  # fmt: skip
+    if found.lowest is None:
+        raise WorkFailed(f"{arm.name}: the loss is not finite before the first step; see its init file and its pixels")
     if figure is not None:
         write_bytes(figure, rendered(range_figure(found, arm.name), figure.suffix[1:]))
     if as_json:
@@ -70,7 +73,7 @@ def lr_command(
 
 
 def _check(low: float, high: float, figure: Path | None) -> None:
-    if not 0 < low < high:
+    if not 0 < low < high < math.inf:
         raise UserError("--from, --to", f"got {low:g} and {high:g}", "expected rates above 0, the first one lower")
     if figure is not None:
         if figure.suffix[1:] not in KINDS:

@@ -26,16 +26,16 @@ study: {name}
 question: Does the loss or the batch size change what a small perceptron learns from these images?
 data:
   source: {source}
-  positive: {positive}                # the class that counts as 1; the other is {negative}
+{classes}
   image_size: {size}                 # pixels; every image is made square, with antialiasing
   intensity: unit                # raw 0–255 | unit 0–1 | standard (mean, SD of the training pixels) | image (its own)
 {split}
 {subject}
 base:                            # the recipe that the arms share
-  model: {{name: mlp, hidden: [64, 64]}}
-  loss: bce                      # bce | ce
+  model: {{name: mlp, hidden: [64, 64]}}    # linear | mlp | cnn | resnet18 | vit | my_package.nets:Net | …
+  loss: {loss}                      # bce (of two classes) | ce | focal
   optimizer: {{name: adam, lr: 1e-3}}    # adam | adamw | sgd
-  schedule: {{name: cosine}}       # constant | step | cosine | exponential | onecycle
+  schedule: {{name: cosine}}       # constant | step | cosine | exponential | onecycle | plateau
   batch_size: 32
   epochs: 30
 seeds: 10                        # seeds 0 to 9, the same for every arm
@@ -44,15 +44,15 @@ margin: {{accuracy: 0.02}}         # the smallest difference that matters: 2 poi
 experiments:                     # each varies its own factors; several factors give the full grid
   loss:
     factors:
-      loss: [bce, ce]
+      loss: [{loss}, {other}]
     claims:                      # what you expect, written down before the runs; the store keeps it
-      - {{id: bce-beats-ce, metric: accuracy, better: bce, than: ce}}
+      - {{id: {loss}-beats-{other}, metric: accuracy, better: {loss}, than: {other}}}
   batch:
     factors:
       batch_size: [8, 32, 128]
     claims:                      # also: same: [A, B] | best: A | arm: A, above: 0.8; role: secondary
       - {{id: accuracy-rises-with-the-batch, metric: accuracy, trend: increasing}}
-      - {{id: auroc-of-32-and-128-is-the-same, metric: auroc, same: [32, 128], role: secondary}}
+      - {{id: auroc-of-32-and-128-is-the-same, metric: {ranking}, same: [32, 128], role: secondary}}
 """
 
 
@@ -79,23 +79,34 @@ def study_text(source: Source, path: str, file: str) -> str:
     """Return the study file for a source.
 
     Raises:
-        UserError: the source has not two classes.
+        UserError: the source has one class only.
     """
     names = sorted({item.class_name for item in source.items})
-    if len(names) != 2:
-        raise UserError(path, f"{len(names)} classes, {', '.join(names[:8])}", "expected two classes")
-    positive = next((n for word in POSITIVE_WORDS for n in names if n.lower() == word), names[1])
+    if len(names) < 2:
+        raise UserError(path, f"one class only, {names[0]}", "expected two classes or more")
+    loss, other, ranking = ("bce", "ce", "auroc") if len(names) == 2 else ("ce", "focal", "macro_auroc")
     located = path if path == "phantom" else str(Path(path).expanduser().resolve())
     return TEMPLATE.format(
         file=printable(file),
         name=_name(path),
         source=json.dumps(located, ensure_ascii=False) if located != "phantom" else located,
-        positive=json.dumps(positive, ensure_ascii=False),
-        negative=next(n for n in names if n != positive),
+        classes=_classes(names),
+        loss=loss,
+        other=other,
+        ranking=ranking,
         size=min(LARGEST, max(4, look_for_sizes(source))),
         split=_split(source),
         subject=_subject(source),
     )
+
+
+def _classes(names: list[str]) -> str:
+    if len(names) > 2:
+        return f"  # its {len(names)} classes: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
+    positive = next((n for word in POSITIVE_WORDS for n in names if n.lower() == word), names[1])
+    negative = next(n for n in names if n != positive)
+    shown = json.dumps(positive, ensure_ascii=False)
+    return f"  positive: {shown}                # the class that counts as 1; the other is {negative}"
 
 
 def _name(path: str) -> str:

@@ -173,7 +173,7 @@ def _check_both_classes(rows_of: dict[Split, np.ndarray], labels: np.ndarray, cl
     for split, rows in rows_of.items():
         for label, name in enumerate(classes):
             if not np.any(labels[rows] == label):
-                raise UserError("data.split", f"no images of {name} in {split}", "expected both classes in each split")
+                raise UserError("data.split", f"no images of {name} in {split}", "expected every class in each split")
 
 
 def _check_disjoint(rows_of: dict[Split, np.ndarray], subjects: tuple[str, ...], split: DrawnSplit) -> None:

@@ -83,7 +83,8 @@ def source_of(name: str) -> Path | None:
     _look_here()
     try:
         found = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+    except Exception as error:
+        # a package is imported to look into it, and may raise anything
         raise NotBuilt(f"no module {module} ({error})") from error
     if found is None or found.origin is None or not found.origin.endswith(".py"):
         raise NotBuilt(f"no module {module}; it is looked for among what is installed, and in the present folder")

@@ -23,6 +23,7 @@ from doubleread.recipe.schedule import (
 from doubleread.recipe.spec import (
     NotNegative,
     OpenFraction,
+    OrNone,
     Positive,
     Precision,
     Spec,
@@ -103,20 +104,31 @@ class Recipe(Spec):
     epochs: WholeFromOne
     threads: WholeFromOne = 1
     precision: Precision = "fp32"
-    augmentation: Augmentation | None = None
+    augmentation: Annotated[Augmentation | None, OrNone] = None
     sampling: Sampling = "all"
     warmup: NotNegative = 0.0
-    clip_norm: Positive | None = None
+    clip_norm: Annotated[Positive | None, OrNone] = None
     accumulate: WholeFromOne = 1
-    ema: OpenFraction | None = None
-    stop: Stop | None = None
+    ema: Annotated[OpenFraction | None, OrNone] = None
+    stop: Annotated[Stop | None, OrNone] = None
     keep: Keep = "last"
     test_time: TestTime = "none"
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
-        if self.stop is not None and self.stop.patience >= self.epochs:
-            raise unmet(f"a patience below the number of epochs, {self.epochs}; a longer one never ends a run")
+        if self.stop is not None and self.stop.patience > self.epochs - 2:
+            raise unmet(
+                f"a patience of at most {self.epochs - 2} with {self.epochs} epochs; a longer one never ends a run"
+            )
+        if isinstance(self.schedule, Plateau):
+            if self.schedule.patience > self.epochs - 3:
+                raise unmet(
+                    f"a patience of at most {self.epochs - 3} with {self.epochs} epochs; a longer one changes no rate"
+                )
+            if self.schedule.min_lr >= self.optimizer.lr:
+                raise unmet(f"a min_lr below the optimizer's rate, {self.optimizer.lr:g}")
+        if self.augmentation is not None and self.augmentation.mixup and self.batch_size == 1:
+            raise unmet("no mixup with a batch of one, which has nothing to be mixed with")
         if self.accumulate > self.batch_size:
             raise unmet(f"at most as many parts as a batch has cases, {self.batch_size}")
         if self.warmup >= self.epochs:

@@ -30,7 +30,8 @@ class Bce(Spec):
 class Ce(Spec):
     """Cross-entropy on one output for each class; of two classes the logit that is stored is output 1 minus output 0.
 
-    `class_weights` and `label_smoothing` as in `bce`.
+    `class_weights` and `label_smoothing` as in `bce`, but where both are set: then PyTorch weighs what is smoothed over
+    each class by that class's weight, and `bce` all of a case by its label's.
     """
 
     name: Literal["ce"]

@@ -49,6 +49,14 @@ ByName = BeforeValidator(_named)
 """Lets `loss: bce` stand for `loss: {name: bce}`."""
 
 
+def _nothing(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+OrNone = BeforeValidator(_nothing)
+"""Lets `none` stand for what is not there, as it is called in tables."""
+
+
 def _plain_text(value: str) -> str:
     # a control character in a text would move the cursor of every terminal that shows it
     if printable(value, keep="\n\t") != value:

@@ -81,7 +81,7 @@ TRAINING_COLUMNS = (
 
 def seal_text(result: StudyResult) -> str | None:
     """Return whether the test images are sealed, and when and how often they were looked at; None if never sealed."""
-    if not result.study.sealed:
+    if not result.study.sealed and not result.unsealings:
         return None
     looks = [f"{look['at']} ({look['done']} runs done)" for look in result.unsealings]
     often = {0: "never looked at", 1: "looked at once"}.get(len(looks), f"looked at {len(looks)} times")
@@ -107,7 +107,9 @@ def has_roc(result: StudyResult) -> bool:
 
 def training_columns(experiment: Experiment) -> tuple[str, ...]:
     """Return the second table's metrics: the usual ones, and whatever else the experiment has reported numbers of."""
-    more = [metric for metric in experiment.reported if metric not in (*TEST_COLUMNS, *TRAINING_COLUMNS)]
+    more = [
+        metric for metric in experiment.reported if metric not in (*TEST_COLUMNS, *CLASS_COLUMNS, *TRAINING_COLUMNS)
+    ]
     return (*TRAINING_COLUMNS, *more)
 
 

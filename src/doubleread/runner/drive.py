@@ -30,7 +30,7 @@ from doubleread.store import (
     run_folder,
 )
 from doubleread.study import Plan, PlannedRun
-from doubleread.training.model import size_of
+from doubleread.training.model import Size, size_of
 from doubleread.worker import Ending, Task, execute
 
 # Diverged is a result of the recipe: the same seed would diverge again.
@@ -101,13 +101,17 @@ def drive(
     return driver.counts()
 
 
-def work_of(run: PlannedRun, n_train: int, shape: tuple[int, int, int]) -> float:
+def work_of(run: PlannedRun, n_train: int, data: PreparedSet) -> float:
     """Return a number proportional to the seconds of a run: products of the cases trained, and of every update.
 
     The update of a weight takes about as long as 12 products (MLP on 256 × 256 pixels).
     """
-    size, steps = size_of(run.recipe, shape), -(-n_train // run.recipe.batch_size)
+    size, steps = _size(run, data), -(-n_train // run.recipe.batch_size)
     return float(run.recipe.epochs * (n_train * size.products + 12 * steps * size.parameters))
+
+
+def _size(run: PlannedRun, data: PreparedSet) -> Size:
+    return size_of(run.recipe, data.shape, len(data.classes))
 
 
 class _Driver:
@@ -131,8 +135,8 @@ class _Driver:
         n_train = {key: len(data.rows("train")) for key, data in prepared.items()}
         missing = [run for run in plan.runs if self.states[run.run_id] not in FINISHED]
         self.missing = {run.run_id: run for run in missing}
-        self.work = {run.run_id: work_of(run, n_train[run.data_hash], prepared[run.data_hash].shape) for run in missing}
-        self.bytes = {run.run_id: 4 * size_of(run.recipe, prepared[run.data_hash].shape).parameters for run in missing}
+        self.work = {run.run_id: work_of(run, n_train[run.data_hash], prepared[run.data_hash]) for run in missing}
+        self.bytes = {run.run_id: 4 * _size(run, prepared[run.data_hash]).parameters for run in missing}
         self.waiting = deque(units_of(missing, prepared, room, positions(missing, store)))
         self.tasks: dict[Future[Ending], tuple[Task, ...]] = {}
         self.deaths: Counter[str] = Counter()

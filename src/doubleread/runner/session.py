@@ -14,7 +14,7 @@ from doubleread.errors import UserError
 from doubleread.images import open_source
 from doubleread.metrics import CASE_METRICS, CLASS_METRICS, SCORES
 from doubleread.nouns import SPLITS, Compute
-from doubleread.recipe import Linear, Mlp
+from doubleread.recipe import Linear, Mlp, Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.care import Care
 from doubleread.runner.drive import FINISHED, Counts, drive
@@ -23,7 +23,18 @@ from doubleread.runner.resume import discard_unfit, tell_mixture
 from doubleread.runner.units import room_on_device
 from doubleread.runner.workers import preload_for, workers_for
 from doubleread.store import Store, lost
-from doubleread.study import Arm, Plan, PlannedRun, Study, Variant, data_key, document_of, leakage_variant, plan_runs
+from doubleread.study import (
+    Arm,
+    Plan,
+    PlannedRun,
+    Study,
+    Variant,
+    data_key,
+    document_of,
+    leakage_variant,
+    plan_runs,
+    study_of,
+)
 from doubleread.training import compute_of, resolve_device
 from doubleread.training.model import contents_of, start_of, try_model
 
@@ -82,11 +93,19 @@ def prepare_study(
         sets.setdefault(prepared.data_hash, prepared)
         hash_of[key] = prepared.data_hash
 
+    contents: dict[str, dict[str, str]] = {}
+
+    def contents_once(recipe: Recipe) -> dict[str, str]:
+        key = str(recipe.model)
+        if key not in contents:
+            contents[key] = contents_of(recipe)
+        return contents[key]
+
     def computed(arm: Arm, data_hash: str) -> Compute:
         classes = len(sets[data_hash].classes)
         return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=classes)
 
-    plan = plan_runs(study, hash_of, computed, variants, contents_of)
+    plan = plan_runs(study, hash_of, computed, variants, contents_once)
     check_classes(study, plan, sets)
     for remark in _tried(plan, sets):
         show.remark(remark)
@@ -110,6 +129,10 @@ def check_classes(study: Study, plan: Plan, sets: Mapping[str, PreparedSet]) -> 
         if not isinstance(loss.class_weights, str) and len(loss.class_weights) != classes:
             found = f"{len(loss.class_weights)} class weights for {classes} classes"
             raise UserError(f"{place}.class_weights", found, "expected one for each", "or balanced")
+    if study.measures_leakage and classes > 2:
+        raise UserError(
+            f"{study.place}, gap.leakage", f"the parts of the gap are for two classes, not {classes}", "", "delete it"
+        )
     known = CASE_METRICS if classes == 2 else CLASS_METRICS
     reported = [(metric, f"experiments.{e.name}.reported") for e in study.experiments for metric in e.reported]
     for metric, where in [*((claim.metric, f"claims.{claim.id}") for claim in study.claims), *reported]:
@@ -126,10 +149,10 @@ def _tried(plan: Plan, sets: dict[str, PreparedSet]) -> list[str]:
         UserError: one cannot be built, or does not take these images.
     """
     remarks: dict[str, None] = {}
-    seen: set[tuple[str, str, int, str]] = set()
+    seen: set[tuple[str, str, tuple[int, int], str]] = set()
     for run in plan.runs:
         recipe = run.recipe
-        key = (str(recipe.model), str(recipe.loss), recipe.batch_size, run.data_hash)
+        key = (str(recipe.model), str(recipe.loss), (recipe.batch_size, recipe.accumulate), run.data_hash)
         # what a perceptron takes is known
         if key in seen or (isinstance(recipe.model, Mlp | Linear) and recipe.model.init is None):
             continue
@@ -166,6 +189,10 @@ def train_study(
     plan = prepared.plan
     facts = {key: data.meta for key, data in prepared.sets.items()}
     _refuse_other_file(plan.study, store)
+    before = store.study_document(plan.study.name)
+    if before is not None and study_of(before).sealed and not plan.study.sealed:
+        # from now on every report shows the test scores: that is a look
+        store.unseal(plan.study.name)
     store.save_plan(
         plan.study.name,
         {**document_of(plan.study), "data": facts},

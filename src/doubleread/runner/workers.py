@@ -75,7 +75,7 @@ def available_bytes() -> int | None:
 
 
 def _bytes(run: PlannedRun, data: PreparedSet) -> int:
-    return worker_bytes(run.recipe, run.compute, data.shape)
+    return worker_bytes(run.recipe, run.compute, data.shape, len(data.classes))
 
 
 def _meminfo() -> int | None:

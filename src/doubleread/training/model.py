@@ -76,6 +76,11 @@ def load_start(model: nn.Module, path: str) -> Start:
     )
 
 
+def without_init(recipe: Recipe) -> Recipe:
+    """Return a recipe whose model starts as it is drawn."""
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"init": None})})
+
+
 def contents_of(recipe: Recipe) -> dict[str, str]:
     """Return the SHA-256 of each file that a recipe's model comes from: see `study.plan.identity_of`.
 
@@ -111,9 +116,10 @@ def try_model(recipe: Recipe, data: RunData) -> None:
     outputs = outputs_of(recipe.loss, data.classes)
     model = build_model(recipe, 0, data)
     cases = len(data.train)
-    for batch in {min(recipe.batch_size, cases, 2), cases % recipe.batch_size or 2}:
-        if batch > 2:
-            continue
+    # what is computed at once: the smallest part of a whole batch and of the last one
+    whole, last = min(recipe.batch_size, cases), cases % recipe.batch_size or recipe.batch_size
+    smallest = min(len(part) for size in (whole, last) for part in torch.arange(size).chunk(recipe.accumulate))
+    for batch in {2, min(smallest, 2)}:
         try:
             with torch.no_grad():
                 found = model.train()(torch.zeros(batch, *data.shape))
@@ -122,7 +128,7 @@ def try_model(recipe: Recipe, data: RunData) -> None:
                 f"model {recipe.model.name}",
                 f"it fails on a batch of {batch} images of shape {data.shape} ({type(error).__name__}: {error})",
                 "",
-                "choose another batch_size: the last batch of an epoch would have one case"
+                "choose another batch_size or accumulate: one case would be computed alone"
                 if batch == 1
                 else "try another image_size, or mend the model",
             ) from error
@@ -212,9 +218,10 @@ def _measured(spec: ModelSpec, shape: tuple[int, int, int], outputs: int) -> Siz
     for module in model.modules():
         module.register_forward_hook(count)
     with torch.no_grad():
-        model(torch.zeros(1, *shape))
+        # two: a network may fail on one image, and is never shown one alone
+        model(torch.zeros(2, *shape))
     kept = sum(tensor.numel() for tensor in model.state_dict().values())
-    return Size(kept, counted[0], counted[1])
+    return Size(kept, counted[0] // 2, counted[1] // 2)
 
 
 def perceptron_of(recipe: Recipe) -> Mlp | Linear:

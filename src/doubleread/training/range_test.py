@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from doubleread.nouns import Compute
 from doubleread.training.paths import make_trainer
 from doubleread.training.precision import settle_arithmetic
+from doubleread.training.randomness import seed_dropout
 from doubleread.training.records import RunSpec
 from doubleread.training.schedules import Rate
 
@@ -30,14 +31,14 @@ FALL = 0.05
 class RangeTest:
     """The curve of a range test: rates, losses and smoothed losses, (S,) each, up to where it broke or ended.
 
-    `lowest` is the rate at which the smoothed loss is lowest. `suggestion` is the rate at which it falls fastest on a
-    log scale, before that; None where it never fell.
+    `lowest` is the rate at which the smoothed loss is lowest, None where the first loss broke. `suggestion` is the rate
+    at which it falls fastest on a log scale, before that; None where it never fell.
     """
 
     rates_S: np.ndarray
     losses_S: np.ndarray
     smoothed_S: np.ndarray
-    lowest: float
+    lowest: float | None
     suggestion: float | None
 
 
@@ -56,13 +57,16 @@ def range_test(
     with how many steps are done and how many there are. It ends early where the loss breaks.
     """
     settle_arithmetic()
-    trainer = make_trainer(spec, compute)
+    # a stack has no step of its own
+    trainer = make_trainer(spec, replace(compute, path="reference") if compute.path == "stacked" else compute)
     rates_S = np.geomspace(low, high, steps)
     losses: list[float] = []
     best = math.inf
     for step, rate in enumerate(rates_S.tolist()):
         epoch, at = divmod(step, spec.steps)
         cases = slice(at * spec.recipe.batch_size, (at + 1) * spec.recipe.batch_size)
+        if at == 0:
+            seed_dropout(spec.seed, epoch, compute.device)
         changes = spec.changes(epoch)
         done = trainer.train(spec.rows(epoch)[cases], [Rate(rate)], None if changes is None else changes.at(cases))
         loss = float(done.losses[-1])
@@ -101,6 +105,6 @@ def _read_off(rates_S: np.ndarray, losses_S: np.ndarray, width: float) -> RangeT
         rates_S=rates_S,
         losses_S=losses_S,
         smoothed_S=smoothed_S,
-        lowest=float(rates_S[np.argmin(smoothed_S)]) if len(rates_S) else math.nan,
+        lowest=float(rates_S[np.argmin(smoothed_S)]) if len(rates_S) else None,
         suggestion=suggested(rates_S, smoothed_S),
     )

@@ -18,7 +18,7 @@ from doubleread.seeds import balanced, data_order
 from doubleread.training.augment import Changes, draw_changes
 from doubleread.training.evaluation import Evaluator
 from doubleread.training.losses import class_weights, outputs_of
-from doubleread.training.model import build_model
+from doubleread.training.model import build_model, without_init
 from doubleread.training.result import Diverged, Epoch, Result, health_of, peak_bytes
 from doubleread.training.schedules import Rate, rate_at
 from doubleread.training.steps import Stretch
@@ -113,7 +113,7 @@ def finish(
     Raises:
         Diverged: a logit is not finite.
     """
-    model = build_model(spec.recipe, spec.seed, spec.data)
+    model = build_model(without_init(spec.recipe), spec.seed, spec.data)
     model.load_state_dict(weights)
     if images is not None:
         model.to(images.device)

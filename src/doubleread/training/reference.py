@@ -96,8 +96,10 @@ class ReferenceTrainer:
         """
         # the gradients' memory is kept: given back, it would cost thousands of page faults a step
         self._optimizer.zero_grad(set_to_none=False)
-        images, partners, share = self._images(rows, self._changes.pop(0))
+        images, share = self._images(rows, self._changes.pop(0))
         labels = self._labels[rows.to(self._labels.device)]
+        # a mixture counts as the two that it is made of; the others of a batch are its cases in another order
+        shares = [(labels, share), (labels.roll(-1), 1 - share)] if share < 1 else [(labels, 1.0)]
         whole = self._loss.weight_of(labels)
         total, logits = 0.0, []
         for part in torch.arange(len(rows)).chunk(self._recipe.accumulate):
@@ -105,27 +107,27 @@ class ReferenceTrainer:
             with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
                 outputs = self.model(images[here])
             outputs = outputs.float()
-            loss = self._loss(outputs, labels[here])
-            if share < 1:
-                loss = share * loss + (1 - share) * self._loss(outputs, labels[partners[here]])
-            if len(part) < len(rows):
-                loss = loss * (self._loss.weight_of(labels[here]) / whole)
+            loss = torch.zeros((), device=outputs.device)
+            for of_batch, weight in shares:
+                if len(part) < len(rows):
+                    weight *= self._loss.weight_of(of_batch[here]) / whole
+                found = self._loss(outputs, of_batch[here])
+                loss = loss + (found if weight == 1 else weight * found)
             loss.backward()
             total += loss.item()
             logits.append(logits_of(outputs.detach()).cpu())
         return total, torch.cat(logits)
 
-    def _images(self, rows: torch.Tensor, changes: Changes | None) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Return a batch as it enters the model, which case each is mixed with, and the share that it keeps."""
+    def _images(self, rows: torch.Tensor, changes: Changes | None) -> tuple[torch.Tensor, float]:
+        """Return a batch as it enters the model, and the share that each image keeps where it is mixed with the next."""
         images = self._reader.images(rows)
-        partners = torch.arange(len(rows)).roll(-1)
         augmentation = self._recipe.augmentation
         if changes is None or augmentation is None:
-            return images, partners, 1.0
+            return images, 1.0
         images, share = change(augmentation, changes, images), 1.0
         if augmentation.mixup:
             images, share = mixed(changes, images)
-        return scaled(images * 255, self._scaling), partners, share
+        return scaled(images * 255, self._scaling), share
 
     def _update(self, rate: Rate, _following: torch.Tensor | None) -> None:
         if self._recipe.clip_norm is not None:

@@ -51,7 +51,9 @@ class Trainer(Protocol):
         ...
 
     def evaluate(self, rows: np.ndarray) -> np.ndarray:
-        """Return the logits of the cases at `rows`, as they will be stored; for the curves."""
+        """Return the logits of the cases at `rows`, of the shape that is stored; for the curves, in the run's
+        precision.
+        """
         ...
 
     def weights(self) -> dict[str, torch.Tensor]:

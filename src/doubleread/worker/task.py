@@ -17,7 +17,7 @@ from doubleread.nouns import Compute, RunData, State
 from doubleread.recipe import Recipe
 from doubleread.store import Logits, attempt_folder, hash_weights, now, write_attempt
 from doubleread.training import Checkpoint, Diverged, Result, Unfit, train
-from doubleread.training.model import start_of
+from doubleread.training.model import contents_of, start_of
 from doubleread.training.records import RunSpec
 from doubleread.training.together import train_together
 from doubleread.worker.desk import Desk, Pauses, Stopped
@@ -77,6 +77,8 @@ def execute(tasks: Sequence[Task]) -> Ending:
 
 def _executed(tasks: Sequence[Task], desks: Sequence[Desk], pauses: Pauses) -> Ending:
     try:
+        for task in tasks:
+            _refuse_changed(task)
         data = [open_run_data(task.root / "data" / task.data_hash, task.seed) for task in tasks]
         ends = _trained(tasks, data, desks, pauses)
     except Exception as error:
@@ -175,6 +177,14 @@ def _leave(task: Task, desk: Desk, data: RunData, result: Result) -> None:
     }
     logits = Logits(val_rows=data.val, val=result.val_logits, test_rows=data.test, test=result.test_logits)
     write_attempt(task.folder, record, logits, weights if task.keep_weights else None)
+
+
+def _refuse_changed(task: Task) -> None:
+    """Stop where a file that the recipe names is not the one that the run was planned with."""
+    for name, found in contents_of(task.recipe).items():
+        if task.identity.get(name) != found:
+            what = "the init file" if name == "init" else f"the source of {task.recipe.model.name}"
+            raise ValueError(f"{what} has changed since the run was planned; run the study again")
 
 
 def _drawn(task: Task, data: RunData) -> dict[str, Any]:
