@@ -80,8 +80,8 @@ def test_three_classes(refused, tmp_path):
         (tmp_path / "images" / name).mkdir(parents=True)
         Image.fromarray(draw_images(1, 0, 0)[0]).save(tmp_path / "images" / name / "a.png")
     assert check_data(refused, "images") == (
-        "doubleread: data.positive: the source has 3 classes, a, b, c; expected two, of which one is positive; delete it"
-        " to compare recipes on all classes, or check the folder above the class folders"
+        "doubleread: data.positive: the source has 3 classes, a, b, c; expected two, of which one is positive; delete"
+        " it to compare recipes on all classes, or check the folder above the class folders"
     )
 
 

@@ -69,7 +69,8 @@ def print_audit(console: Console, audit: Audited) -> None:
     """Print cases, sizes and medians of each split and class, and each finding with its first cases and what to do."""
     console.print(_summary_table(audit))
     if not audit.findings:
-        console.print("audit: nothing was found")
+        sealed = "; of the sealed test images it says nothing but what is in two splits" if audit.sealed else ""
+        console.print(f"audit: nothing was found{sealed}")
         return
     console.print("audit", style="bold")
     for finding in audit.findings:

@@ -39,6 +39,9 @@ def data_section(audit: Audited) -> dict[str, Any]:
         "image_size": meta["image_size"],
         "sizes": f"{sizes[0][0]} × {sizes[0][1]}" + (f" to {sizes[-1][0]} × {sizes[-1][1]}" if len(sizes) > 1 else ""),
         "classes": data.classes,
+        "sealed": audit.sealed,
+        # a quick model disputes the labels of two classes, and of test images that may be looked at
+        "disputes": len(data.classes) == 2 and not audit.sealed,
         "colour": "grey" if data.images.ndim == 3 else "red, green and blue",
         "rule": meta["subject_rule"],
         "rejected": meta["subject_rules_rejected"],

@@ -145,7 +145,7 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
             {
                 "caption": "On the validation images" if result.sealed else "On the test images",
                 "columns": words.scored_columns(result),
-                "rows": _rows(result, arms, words.scored_columns(result)),
+                "rows": _rows(result, arms, words.scored_columns(result), averaged=True),
             },
             {
                 "caption": "In training and on the validation images",
@@ -163,7 +163,10 @@ def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(
+    result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str], *, averaged: bool = False
+) -> list[dict[str, Any]]:
+    """Return a row for each arm, and with `averaged` one for its seeds as one predictor."""
     rows = []
     for arm in arms:
         flags = words.flags_of(arm)
@@ -175,9 +178,9 @@ def _rows(result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str]
                 "cells": [_cell(result, arm, metric) for metric in columns],
             }
         )
-        if any(metric in arm.ensemble for metric in columns):
-            averaged = [_ensemble_cell(arm, metric) for metric in columns]
-            rows.append({"arm": f"{arm.arm.label}, its seeds averaged", "seeds": "–", "flags": [], "cells": averaged})
+        if averaged and arm.ensemble:
+            cells = [_ensemble_cell(arm, metric) for metric in columns]
+            rows.append({"arm": f"{arm.arm.label}, its seeds averaged", "seeds": "–", "flags": [], "cells": cells})
     return rows
 
 

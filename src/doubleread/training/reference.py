@@ -119,7 +119,7 @@ class ReferenceTrainer:
         return total, torch.cat(logits)
 
     def _images(self, rows: torch.Tensor, changes: Changes | None) -> tuple[torch.Tensor, float]:
-        """Return a batch as it enters the model, and the share that each image keeps where it is mixed with the next."""
+        """Return a batch as it enters the model, and the share that each image keeps of itself where it is mixed."""
         images = self._reader.images(rows)
         augmentation = self._recipe.augmentation
         if changes is None or augmentation is None:
