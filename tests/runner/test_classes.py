@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from doubleread import api
@@ -12,10 +13,12 @@ from doubleread.dataset.select import classes_of
 from doubleread.errors import UserError
 from doubleread.metrics import CASE_METRICS, CLASS_METRICS
 from doubleread.nouns import REFERENCE, Item, RunData
+from doubleread.recipe.model import MODELS
 from doubleread.seeds import stream
 from doubleread.stats import MULTICLASS, covariance_of
 from doubleread.study import parse_study
 from doubleread.training import compute_of, train
+from doubleread.training.model import build_model, try_model
 from tests.conftest import small_study
 from tests.training.conftest import paths, recipe
 from tests.training.test_loop import hash_of
@@ -194,3 +197,15 @@ def test_two_classes_by_the_metrics_of_many():
         assert MULTICLASS[name](many, labels, np.arange(40))[0][0] == pytest.approx(
             CLASS_METRICS[name](labels, many[0])
         )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_takes_colour_and_many_classes(name):
+    options = {"mlp": {"hidden": [4]}, "vit": {"patch": 8, "width": 8, "depth": 1, "heads": 2}}.get(name, {})
+    rows = np.arange(6)
+    images = np.zeros((6, 32, 32, 3), dtype=np.uint8)
+    data = RunData(images=images, labels=rows % 4, train=rows, val=rows, test=rows, classes=4)
+    plan = recipe(model={"name": name, **options}, loss="ce", batch_size=3)
+    try_model(plan, data)
+    found = build_model(plan, 0, data).eval()(torch.zeros(2, 3, 32, 32))
+    assert found.shape == (2, 4)
