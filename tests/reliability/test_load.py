@@ -37,7 +37,8 @@ def test_a_store_of_five_thousand_runs(tmp_path):
     assert seconds < 1.5
     page = tmp_path / "report.html"
     seconds, _ = cpu_seconds("report", "small", "--html", str(page), *store)
-    assert seconds < 30
+    # 20 s idle before ensembles; beside another worker of the tests, 31 s were measured
+    assert seconds < 45
     assert page.stat().st_size < 5e6
 
 

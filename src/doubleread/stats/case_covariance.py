@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from doubleread.metrics import WEIGHTED, calls, probabilities
+from doubleread.metrics import WEIGHTED, probabilities
 from doubleread.stats.bootstrap import draw_subjects
 
 ECE_DRAWS = 1000
@@ -170,8 +170,8 @@ def across(first_KN: np.ndarray, second_KN: np.ndarray, subjects_N: np.ndarray) 
 
 
 def _centred_correct(logits_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
-    right_KN = np.stack([calls(logits) == labels_N for logits in logits_KN])
-    return _centred(right_KN, labels_N)
+    called_KN = logits_KN.argmax(axis=2) if logits_KN.ndim == 3 else logits_KN > 0
+    return _centred(called_KN == labels_N, labels_N)
 
 
 def _centred(values_KN: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
