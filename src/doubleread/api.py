@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from doubleread import disk
-from doubleread.analysis import StudyResult, analyse, best_runs
+from doubleread.analysis import StudyResult, analyse, arms_that_go_on, best_runs
 from doubleread.dataset import remove_drafts
 from doubleread.errors import UserError, WorkFailed, did_you_mean
 from doubleread.files import check_target, user_path
@@ -37,9 +37,10 @@ from doubleread.report import (
     write_tables,
 )
 from doubleread.report.judgement import Judgement, judge
+from doubleread.report.sentences import look_text
 from doubleread.runner import Care, Counts, Progress, Show, Silent, prepare_study, train_study
 from doubleread.store import Store, open_store, recover, weights_path
-from doubleread.study import BUILT_IN, Study, load_study, study_of, variants_of
+from doubleread.study import BUILT_IN, Plan, Study, limited, load_study, study_of, variants_of
 
 __all__ = [
     "Judgement",
@@ -223,10 +224,34 @@ def train(
         recover(opened)
         remove_drafts(opened.data_folder)
         prepared = prepare_study(study, opened.data_folder, show, variants, device)
-        counts = train_study(prepared, opened, workers=workers, show=show, care=care)
+
+        def trained(plan: Plan) -> Counts:
+            return train_study(replace(prepared, plan=plan), opened, workers=workers, show=show, care=care)
+
+        counts = trained(prepared.plan) if study.looks is None else _grown(study, prepared.plan, opened, trained, show)
         if study.keep_weights == "best" and counts.finished:
             prune(opened, study.name, keep="best", spare_others=True)
         return counts
+
+
+def _grown(study: Study, plan: Plan, store: Store, trained: Callable[[Plan], Counts], show: Show) -> Counts:
+    """Train a study look by look until every claim is decided, or more seeds cannot help; return how it stands."""
+    assert study.looks is not None, "a study that grows has looks"
+    seeds_of = dict.fromkeys((arm.name for arm in study.arms), 0)
+    go_on, new, counts = set(seeds_of), 0, None
+    for number, seeds in enumerate(study.looks.seeds, start=1):
+        seeds_of |= dict.fromkeys(go_on, seeds)
+        counts = trained(limited(plan, seeds_of))
+        new += counts.done - counts.reused
+        if not counts.finished or counts.failed:
+            break
+        claims = analyse(study, store).claims
+        go_on = arms_that_go_on(claims)
+        show.remark(look_text(claims, number, study.looks, len(go_on)))
+        if not go_on:
+            break
+    assert counts is not None, "there is one look at least"
+    return replace(counts, reused=counts.done - new)
 
 
 def prune(

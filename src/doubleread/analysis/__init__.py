@@ -1,10 +1,11 @@
 """From a store to numbers: results of a study, and the verdicts on its claims."""
 
 from doubleread.analysis.audited import Audited, audited
-from doubleread.analysis.claims import ClaimResult, OneRunEach, judge_claims, with_bootstrap
+from doubleread.analysis.claims import ClaimResult, Look, OneRunEach, judge_claims, with_bootstrap
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
 from doubleread.analysis.gap import ArmGap, Gaps, Rescaled, SplitFigures, gaps_of
 from doubleread.analysis.logits_file import read_logits_file
+from doubleread.analysis.looking import arms_that_go_on, judge_at_looks
 from doubleread.analysis.planned import Planned, planned
 from doubleread.analysis.registered import Registration
 from doubleread.analysis.results import (
@@ -28,6 +29,7 @@ __all__ = [
     "ClaimResult",
     "Evidence",
     "Gaps",
+    "Look",
     "OneRunEach",
     "Planned",
     "Registration",
@@ -41,11 +43,13 @@ __all__ = [
     "Unpaired",
     "WorstCase",
     "analyse",
+    "arms_that_go_on",
     "audited",
     "best_runs",
     "case_covariance",
     "class_confusion",
     "gaps_of",
+    "judge_at_looks",
     "judge_claims",
     "planned",
     "read_logits_file",

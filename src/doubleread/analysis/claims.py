@@ -16,6 +16,7 @@ from doubleread.stats import (
     FEWEST_SEEDS,
     Decision,
     Estimate,
+    Looks,
     Question,
     Verdict,
     carried_by,
@@ -32,6 +33,7 @@ from doubleread.stats import (
     rates_differ,
     seeds_needed,
     two_way_interval,
+    widened,
     wilson,
 )
 from doubleread.study import Claim
@@ -67,19 +69,33 @@ class OneRunEach:
     largest: int | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """One of the looks at a growing study: its number, from 1, how many there are at most, and its seeds.
+
+    `helps` tells whether more seeds could decide a claim that it left open.
+    """
+
+    number: int
+    of: int
+    seeds: int
+    helps: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClaimResult:
     """A claim with its verdict.
 
     `estimate` is the first side less the second (for “best of all”, less the rival that decides, `rival`), in the
-    metric's own unit. `seeds` are those used, `left_out` those that some arm did not finish or has no value for.
-    `mdd` is the smallest detectable difference, `seeds_needed` and `cases_needed` what it takes to detect the margin,
-    None where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
+    metric's own unit. `seeds` are those used, `left_out` those that some arm did not finish or has no value for. `mdd`
+    is the smallest detectable difference, `seeds_needed` and `cases_needed` what it takes to detect the margin, None
+    where no number is enough. `order_shown` is the share of pairs of single runs that show the claimed order.
     `finished` counts finished runs by arm, `collapsed` those that collapsed, `diverged` those that diverged;
     `collapse_p` and `diverge_p` compare the two sides by Fisher's exact test. `without` is the estimate without the
     collapsed runs, over `seeds_without` seeds. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone`
     is the p of a trend in every step. `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds
-    on; `single` what one run each shows, where there is one seed.
+    on; `single` what one run each shows, where there is one seed. `look` is the look at a growing study that this is
+    of.
     """
 
     claim: Claim
@@ -105,6 +121,7 @@ class ClaimResult:
     carried_by: int
     bootstrap: tuple[float, float] = (math.nan, math.nan)
     single: OneRunEach | None = None
+    look: Look | None = None
 
     @property
     def rival_arm(self) -> str | None:
@@ -147,22 +164,25 @@ class _Measured:
         )
 
 
-def judge_claims(claims: Sequence[Claim], evidence: Evidence) -> list[ClaimResult]:
-    """Return every claim with its verdict, primary and secondary ones each a family of their own."""
+def judge_claims(claims: Sequence[Claim], evidence: Evidence, looks: Looks | None = None) -> list[ClaimResult]:
+    """Return every claim with its verdict, primary and secondary ones each a family of their own.
+
+    With `looks`, as at one of the looks at a growing study: p-values and intervals are corrected for all of them.
+    """
     results: dict[str, ClaimResult] = {}
     for role in ("primary", "secondary"):
         family = [claim for claim in claims if claim.role == role]
-        results |= {result.claim.id: result for result in _judge_family(family, evidence)}
+        results |= {result.claim.id: result for result in _judge_family(family, evidence, looks)}
     return [results[claim.id] for claim in claims]
 
 
-def _judge_family(claims: Sequence[Claim], evidence: Evidence) -> list[ClaimResult]:
+def _judge_family(claims: Sequence[Claim], evidence: Evidence, looks: Looks | None) -> list[ClaimResult]:
     broken = {key for key, run in evidence.runs.items() if run.collapsed}
-    measured = [measure(claim, evidence, ()) for claim in claims]
-    whole = [measure(claim, evidence, broken) if _touches(claim, broken) else m
+    measured = [measure(claim, evidence, (), looks) for claim in claims]
+    whole = [measure(claim, evidence, broken, looks) if _touches(claim, broken) else m
              for claim, m in zip(claims, measured, strict=True)]  # fmt: skip
-    decisions = decide([m.question(claim) for claim, m in zip(claims, measured, strict=True)])
-    again = decide([m.question(claim) for claim, m in zip(claims, whole, strict=True)])
+    decisions = decide([m.question(claim) for claim, m in zip(claims, measured, strict=True)], looks)
+    again = decide([m.question(claim) for claim, m in zip(claims, whole, strict=True)], looks)
     results = []
     for claim, m, sound, decision, without in zip(claims, measured, whole, decisions, again, strict=True):
         collapsed = _touches(claim, broken)
@@ -188,9 +208,13 @@ def _both_ways(decision: Decision, without: Decision) -> Decision:
     return replace(decision, qualifier=None) if practical else decision
 
 
-def measure(claim: Claim, evidence: Evidence, broken: Collection[tuple[str, int]]) -> _Measured:
+def measure(
+    claim: Claim, evidence: Evidence, broken: Collection[tuple[str, int]], looks: Looks | None = None
+) -> _Measured:
     """Return the contrasts of a claim, each over the seeds that all its arms have, without the runs in `broken`."""
     parts = [_contrast(claim, weights, evidence, broken) for weights in claim.contrasts]
+    if looks is not None:
+        parts = [(seeds, psi_R, widened(found, looks.level)) for seeds, psi_R, found in parts]
     return _Measured(
         seeds=tuple(seeds for seeds, _, _ in parts),
         psi=tuple(psi_R for _, psi_R, _ in parts),

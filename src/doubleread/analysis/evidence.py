@@ -119,6 +119,10 @@ class Evidence:
         self.diverged = dict(diverged or {})
         self._covariances: dict[tuple[str, tuple[str, ...]], tuple[dict[tuple[str, int], int], np.ndarray | None]] = {}
 
+    def up_to(self, seeds: int) -> Evidence:
+        """Return the runs of the first seeds alone: those below `seeds`."""
+        return Evidence((run for run in self.runs.values() if run.seed < seeds), self.diverged)
+
     @property
     def arms(self) -> list[str]:
         """The arms that have finished runs, in order."""

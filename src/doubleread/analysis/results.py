@@ -17,6 +17,7 @@ from doubleread.analysis.claims import ClaimResult, judge_claims, with_bootstrap
 from doubleread.analysis.ensembles import ensemble_of
 from doubleread.analysis.evidence import Evidence, RunScores, Unpaired, case_covariance, cases_behind
 from doubleread.analysis.gap import Gaps, gaps_of
+from doubleread.analysis.looking import judge_at_looks, looks_taken
 from doubleread.analysis.registered import Registration, registration
 from doubleread.analysis.runs import RunReader, RunResult
 from doubleread.analysis.settings import Setting, judge_settings
@@ -137,7 +138,12 @@ class StudyResult:
     @cached_property
     def claims(self) -> tuple[ClaimResult, ...]:
         """The study's claims with their verdicts; while the test images are sealed, those that do not need them."""
-        judged = judge_claims(self.study.claims, self.evidence)
+        study = self.study
+        if study.looks is None:
+            judged = judge_claims(study.claims, self.evidence)
+        else:
+            states = {(run.arm, run.seed): run.state for arm in self.arms for run in arm.runs}
+            judged = judge_at_looks(study.claims, self.evidence, study.looks, looks_taken(study.looks, states))
         shown = [result for result in judged if not (self.sealed and needs_test(result.claim.metric))]
         return tuple(with_bootstrap(result, self.evidence) for result in shown)
 
@@ -145,7 +151,7 @@ class StudyResult:
     def settings(self) -> tuple[Setting, ...]:
         """The claims under every alternative of the assumptions that has been trained."""
         done = {name: [run.scores() for run in runs if run.state is State.DONE] for name, runs in self.varied.items()}
-        return judge_settings(self.study.claims, self.evidence, self.variants, done) if done else ()
+        return judge_settings(self.study, self.evidence, self.variants, done) if done else ()
 
     @cached_property
     def gaps(self) -> Gaps:

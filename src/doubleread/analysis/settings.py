@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from doubleread.analysis.claims import ClaimResult, judge_claims
 from doubleread.analysis.evidence import Evidence, RunScores
-from doubleread.study import Claim, Variant
+from doubleread.study import Study, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Setting:
 
 
 def judge_settings(
-    claims: Sequence[Claim], evidence: Evidence, variants: Sequence[Variant], varied: Mapping[str, Sequence[RunScores]]
+    study: Study, evidence: Evidence, variants: Sequence[Variant], varied: Mapping[str, Sequence[RunScores]]
 ) -> tuple[Setting, ...]:
     """Return every alternative of which all changed arms have been trained.
 
@@ -33,7 +33,7 @@ def judge_settings(
         runs = [run for run in evidence.runs.values() if run.arm not in variant.arms]
         for name, arm in variant.arms.items():
             runs += [replace(run, arm=name) for run in varied[arm.name]]
-        results = judge_claims(claims, Evidence(runs))
+        results = judge_claims(study.claims, Evidence(runs), study.looks)
         touched = tuple(result for result in results if set(result.claim.arms) & set(variant.arms))
         settings.append(Setting(variant=variant, claims=touched))
     return tuple(settings)

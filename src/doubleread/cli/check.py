@@ -23,7 +23,7 @@ from doubleread.errors import UserError
 from doubleread.nouns import State
 from doubleread.report import audit_json
 from doubleread.report.sentences import amount
-from doubleread.report.words import recipe_text
+from doubleread.report.words import recipe_text, seeds_of
 from doubleread.runner import Prepared, Progress, in_words, prepare_study, workers_for
 from doubleread.stats import FEWEST_SEEDS
 from doubleread.store import DATABASE, open_store
@@ -197,13 +197,16 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
             console.print(f"  {arm.label}: {recipe_text(arm)}", markup=False)
     runs = plan["runs"]
     console.print(
-        f"\n{len(study.arms)} arms × {len(study.seeds)} seeds: {runs['planned']} different runs,"
+        f"\n{len(study.arms)} arms × {'at most ' if study.looks else ''}{len(study.seeds)} seeds:"
+        f" {runs['planned']} different runs,"
         f" {runs['there']} of them trained already, {runs['to_train']} to train"
     )
     console.print(
         f"about {in_words(plan['seconds'])} with {plan['workers']} at once,"
         f" {plan['bytes'] / 2**20:,.0f} MiB on the disk"
     )
+    if study.looks is not None:
+        console.print(f"seeds: {seeds_of(study)}", markup=False)
     console.print(f"thresholds beside 0.5: {', '.join(rule.label for rule in study.thresholds)}", markup=False)
     if study.measures_leakage:
         console.print("leakage: every arm that splits by case is trained on a split by groups too", markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -50,6 +51,7 @@ COLUMNS = (
     "bootstrap_hi",
     "notes",
     "settings",
+    "look",
 )
 
 
@@ -93,6 +95,7 @@ def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[st
         "bootstrap_hi": _number(result.bootstrap[1]),
         "notes": notes(result),
         "settings": _settings(result, settings),
+        "look": None if result.look is None else asdict(result.look),
     }
     assert tuple(values) == COLUMNS, "the columns are those of the table"
     return values

@@ -68,7 +68,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "source_note": study.source_note,
         "classes": result.classes,
         "counts": result.counts(),
-        "seeds": ", ".join(str(seed) for seed in study.seeds),
+        "seeds": words.seeds_of(study),
         "claims": _claims(result),
         "overview": _figure(arms_figure(result, scored)),
         "overview_of": words.LABELS[scored],
@@ -110,7 +110,8 @@ def _claims(result: StudyResult) -> dict[str, Any]:
         "counts": {verdict: n for verdict, n in verdict_counts(result.claims).items() if n},
         "registration": result.registration,
         "varied": len(result.settings),
-        "seeds": len(result.study.seeds),
+        "seeds": "" if result.study.looks else f"{len(result.study.seeds)} seeds an arm. ",
+        "looks": result.study.looks is not None,
     }
 
 

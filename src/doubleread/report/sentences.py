@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from doubleread.analysis import ClaimResult, OneRunEach
+from doubleread.analysis import ClaimResult, Look, OneRunEach
 from doubleread.metrics import CURVE_METRICS, direction
 from doubleread.report import words
-from doubleread.stats import ALPHA, FEWEST_SEEDS, Estimate, Verdict
+from doubleread.stats import ALPHA, FEWEST_SEEDS, Estimate, Looks, Verdict
 
 _COUNTS = ("peak_epoch", "epochs_to_converge")
 
@@ -61,7 +62,7 @@ def sentence(result: ClaimResult) -> str:
 
 def notes(result: ClaimResult) -> list[str]:
     """Return what else a reader of the verdict must know: seeds left out, collapsed runs, what would decide it."""
-    said = []
+    said = [] if result.look is None else [_look(result, result.look)]
     if result.verdict is Verdict.UNDECIDED and result.decision.qualifier is None and _alone(result):
         said.append(
             f"Alone it would be shown (p {words.p_text(result.decision.p)}); among {result.family} claims it is not."
@@ -87,6 +88,32 @@ def notes(result: ClaimResult) -> list[str]:
         each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
         said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")
     return said
+
+
+def _look(result: ClaimResult, look: Look) -> str:
+    corrected = "its p and its interval are corrected for looking"
+    at = f"look {look.number} of {look.of}, with {look.seeds} seeds an arm"
+    if result.verdict is not Verdict.UNDECIDED:
+        return f"Decided at {at}; {corrected}."
+    if look.number == look.of:
+        return f"Open after the last look, with {look.seeds} seeds an arm; {corrected}."
+    if not look.helps:
+        return f"Open at {at}, where it stopped: only more test images would help; {corrected}."
+    return f"Open at {at}; {corrected}."
+
+
+def look_text(results: Sequence[ClaimResult], number: int, looks: Looks, arms: int) -> str:
+    """Return what a look at a growing study has shown, and what comes next, for so many `arms`."""
+    verdicts = [result.verdict for result in results]
+    counts = ", ".join(f"{n} {verdict.value}" for verdict in Verdict if (n := verdicts.count(verdict)))
+    said = f"look {number} of {len(looks.seeds)}, {looks.seeds[number - 1]} seeds: {counts}"
+    if not arms:
+        return (
+            f"{said}; more seeds would not help, so it stops" if Verdict.UNDECIDED in verdicts else f"{said}; it stops"
+        )
+    if number == len(looks.seeds):
+        return f"{said}; these are all the seeds it may have"
+    return f"{said}; {arms} arms go on to {looks.seeds[number]} seeds"
 
 
 def what(metric: str) -> str:

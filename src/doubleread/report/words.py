@@ -11,7 +11,7 @@ from typing import Any
 from doubleread.analysis import ArmResult, Spread, StudyResult
 from doubleread.metrics import is_share
 from doubleread.stats import Estimate
-from doubleread.study import NUMBER, Arm, Experiment, Reported, label_of
+from doubleread.study import NUMBER, Arm, Experiment, Reported, Study, label_of
 
 INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
@@ -92,6 +92,14 @@ def seal_text(result: StudyResult) -> str | None:
             " doubleread report --unseal shows the scores, and counts."
         )
     return f"The test images are unsealed; {when}."
+
+
+def seeds_of(study: Study) -> str:
+    """Return which seeds a study has; of one that grows, from how many to how many and when it is looked at."""
+    if study.looks is None:
+        return ", ".join(str(seed) for seed in study.seeds)
+    at = ", ".join(str(seeds) for seeds in study.looks.seeds)
+    return f"{study.looks.seeds[0]} to {study.looks.seeds[-1]} an arm, until its claims are decided; looks at {at}"
 
 
 def scored_columns(result: StudyResult) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ from doubleread.stats.calibration import (
     temperature,
 )
 from doubleread.stats.case_covariance import CASE_COVARIANCES, called_positive_covariance, difference_covariance
-from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval
+from doubleread.stats.contrast import Estimate, combined, contrast, estimate, prediction_interval, widened
 from doubleread.stats.ensemble import ensemble, ensemble_logits
 from doubleread.stats.gap import PARTS, Gap, GapDraws, GapVerdict, gap_draws, gap_of
+from doubleread.stats.looks import Looks, look_seeds
 from doubleread.stats.multiclass import MULTICLASS, covariance_of
 from doubleread.stats.operating import RATES, OperatingPoint, Rule, operating_point
 from doubleread.stats.order import carried_by, monotone_p, order_shown, rates_differ, trend_weights
-from doubleread.stats.power import cases_needed, detectable, seeds_needed
+from doubleread.stats.power import cases_needed, detectable, seeds_could_decide, seeds_needed
 from doubleread.stats.proportions import (
     expected_discordant,
     largest_discordant,
@@ -51,6 +52,7 @@ __all__ = [
     "GapDraws",
     "GapVerdict",
     "LabelShift",
+    "Looks",
     "OperatingPoint",
     "Question",
     "Reliability",
@@ -83,6 +85,7 @@ __all__ = [
     "label_shift",
     "largest_discordant",
     "least_cost",
+    "look_seeds",
     "mcnemar_exact",
     "monotone_p",
     "most_discordant",
@@ -93,6 +96,7 @@ __all__ = [
     "prediction_interval",
     "rates_differ",
     "reliability",
+    "seeds_could_decide",
     "seeds_needed",
     "sensitivity_at_least",
     "specificity_at_least",
@@ -101,6 +105,7 @@ __all__ = [
     "trend_weights",
     "two_way_interval",
     "unpaired_p",
+    "widened",
     "wilson",
     "youden",
 ]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -88,6 +88,12 @@ def estimated(value: float, seed_var: float, case_var: float, seeds: int) -> Est
         lo, hi = value - half, value + half
         p = 2 * t_above(abs(value) / se, df) if se > 0 else (1.0 if value == 0 else math.nan)
     return Estimate(value=value, seed_var=seed_var, case_var=case_var, se=se, df=df, lo=lo, hi=hi, p=p)
+
+
+def widened(found: Estimate, level: float) -> Estimate:
+    """Return an estimate with the bounds of its 1 − `level` interval: those of looks that hold together in 95 %."""
+    half = t_quantile(1 - level / 2, found.df) * found.se
+    return replace(found, lo=found.value - half, hi=found.value + half)
 
 
 def t_above(t: float, df: float) -> float:

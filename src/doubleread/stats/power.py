@@ -36,6 +36,21 @@ def seeds_needed(difference_var: float, case_var: float, margin: float, family: 
     return _fewest(lambda r: detectable(difference_var, case_var, r, family) <= margin, FEWEST_SEEDS, MOST_SEEDS)
 
 
+def seeds_could_decide(gain: float, case_var: float, margin: float, level: float, family: int = 1) -> bool:
+    """Tell whether a gain that stays as it is would be decided by ever more seeds: the test set's part is what is left.
+
+    It would be shown to differ from 0, or to lie below the margin, at `level` over the `family`. Never where a part is
+    unknown.
+    """
+    if math.isnan(gain) or math.isnan(case_var):
+        return False
+    if case_var == 0:
+        return True
+    se = math.sqrt(case_var)
+    shown = abs(gain) / se > t_quantile(1 - level / (2 * family), math.inf)
+    return shown or (margin - gain) / se > t_quantile(1 - level / family, math.inf)
+
+
 def cases_needed(
     difference_var: float, case_var: float, seeds: int, cases: int, margin: float, family: int = 1
 ) -> int | None:

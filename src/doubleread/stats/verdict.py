@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from doubleread.stats.contrast import Estimate, t_above
+from doubleread.stats.looks import Looks
 
 ALPHA = 0.05
 FEWEST_SEEDS = 6
@@ -45,7 +46,8 @@ class Decision:
     """The verdict on a claim with its qualifier, and the p it rests on, alone and after Holm's correction.
 
     `p` tests the difference, for a claim of equality the equivalence (TOST); NaN where there is none. After the
-    correction too, `below_margin` tests that the gain is below the margin, `equivalent` that it is within ± margin.
+    correction too (and that for looking, which `p` is without), `below_margin` tests that the gain is below the margin,
+    `equivalent` that it is within ± margin.
     """
 
     verdict: Verdict
@@ -64,19 +66,19 @@ class _Tests:
     sign: int
 
 
-def decide(questions: Sequence[Question]) -> list[Decision]:
+def decide(questions: Sequence[Question], looks: Looks | None = None) -> list[Decision]:
     """Return the verdict of every claim of one family (the primary claims of a study, or the secondary ones).
 
-    Three separate Holm corrections over the family: of the difference (of "beyond the margin" for a claim of
-    equality), of "the gain is below the margin", and of equivalence by two one-sided tests (Schuirmann 1987). A claim
-    without a p stays in the family as p = 1.
+    Three separate Holm corrections over the family: of the difference (of "beyond the margin" for a claim of equality),
+    of "the gain is below the margin", and of equivalence by two one-sided tests (Schuirmann 1987). A claim without a p
+    stays in the family as p = 1. Where a study is looked at as it grows, each p is first corrected for that.
     """
-    tests = [_tests(question) for question in questions]
+    tests = [_tests(question, looks) for question in questions]
     difference = holm([test.difference for test in tests])
     below = holm([test.below_margin for test in tests])
     equivalent = holm([test.equivalent for test in tests])
     return [
-        _decision(question, test, _Tests(d, b, e, test.sign))
+        _decision(question, _tests(question, None), _Tests(d, b, e, test.sign))
         for question, test, d, b, e in zip(questions, tests, difference, below, equivalent, strict=True)
     ]
 
@@ -123,8 +125,8 @@ def holm(p_M: Sequence[float]) -> list[float]:
     return np.where(missing, math.nan, corrected).tolist()
 
 
-def _tests(question: Question) -> _Tests:
-    alone = [_one(gain, question.margin, question.equal) for gain in question.gains]
+def _tests(question: Question, looks: Looks | None) -> _Tests:
+    alone = [_corrected(_one(gain, question.margin, question.equal), looks) for gain in question.gains]
     if len(alone) == 1:
         return alone[0]
     # best of all: it must win every comparison; it has lost when it loses one, the comparisons being corrected for
@@ -141,6 +143,14 @@ def _tests(question: Question) -> _Tests:
         max(test.equivalent for test in known) if len(known) == k else math.nan,
         -1 if losses else 1,
     )
+
+
+def _corrected(test: _Tests, looks: Looks | None) -> _Tests:
+    """Return the tests of one comparison corrected for looking, before several are put together."""
+    if looks is None:
+        return test
+    below, equivalent = looks.one_side(test.below_margin), looks.one_side(test.equivalent)
+    return _Tests(looks.both_sides(test.difference), below, equivalent, test.sign)
 
 
 def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:

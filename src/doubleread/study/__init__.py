@@ -16,7 +16,7 @@ from doubleread.study.parse import (
     parse_study,
     study_of,
 )
-from doubleread.study.plan import Plan, PlannedRun, data_key, plan_runs
+from doubleread.study.plan import Plan, PlannedRun, data_key, limited, plan_runs
 from doubleread.study.schema import NUMBER, Assumption, Contradiction, Prior, Reported
 from doubleread.study.threshold_spec import ThresholdSpec, default_thresholds
 from doubleread.study.variants import TWIN, Variant, grouped_name, leakage_variant, variants_of
@@ -46,6 +46,7 @@ __all__ = [
     "grouped_name",
     "label_of",
     "leakage_variant",
+    "limited",
     "load_claims",
     "load_study",
     "parse_overrides",

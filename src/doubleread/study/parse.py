@@ -13,14 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import user_path
-from doubleread.metrics import metric_names
+from doubleread.metrics import metric_names, needs_test
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec, DrawnSplit
+from doubleread.stats import Looks, look_seeds
 from doubleread.study import problems
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
 from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
-from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, ReportedNumber, StudyFile
+from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, ReportedNumber, StudyFile, UntilDecided
 from doubleread.study.threshold_spec import ThresholdSpec
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
 
@@ -49,6 +50,8 @@ class Experiment:
 class Study:
     """A study, checked: the question, the data, what is fixed, what varies, the seeds.
 
+    `seeds` are all that it may have; `looks`, where it grows until its claims are decided, when it is looked at.
+
     `path` is the file, None for a built-in study; `raw` is what was read and `overrides` what `--set` and its like
     changed, path → value; both together give the study again.
     """
@@ -58,6 +61,7 @@ class Study:
     data: DataSpec
     base: Recipe
     seeds: tuple[int, ...]
+    looks: Looks | None
     experiments: tuple[Experiment, ...]
     keep_weights: str
     prior: dict[str, Prior]
@@ -173,12 +177,14 @@ def parse_study(
         check_metrics(metrics, f"{place}, {part}")
     experiments = tuple(_experiment(tree, name, checked, place) for name in checked.experiments)
     refuse_twice([claim.id for experiment in experiments for claim in experiment.claims], place)
+    seeds, looks = _seeds(checked, experiments, place)
     return Study(
         name=checked.study,
         question=checked.question,
         data=checked.data,
         base=checked.base,
-        seeds=checked.seeds,
+        seeds=seeds,
+        looks=looks,
         experiments=experiments,
         keep_weights=checked.keep_weights,
         prior=checked.prior,
@@ -193,6 +199,25 @@ def parse_study(
         raw=copy.deepcopy(raw),
         overrides=changed,
     )
+
+
+def _seeds(checked: StudyFile, experiments: Sequence[Experiment], place: str) -> tuple[tuple[int, ...], Looks | None]:
+    """Return all seeds that a study may have, and when it is looked at, if it grows.
+
+    Raises:
+        UserError: it has nothing to be decided, or what decides it is sealed.
+    """
+    if not isinstance(checked.seeds, UntilDecided):
+        return checked.seeds, None
+    here = f"{place}, seeds.until"
+    claims = [claim for experiment in experiments for claim in experiment.claims]
+    if not claims:
+        raise UserError(here, "there is no claim to be decided", "expected a number of seeds", "or add a claim")
+    sealed = [claim.id for claim in claims if checked.test == "sealed" and needs_test(claim.metric)]
+    if sealed:
+        found = f"{sealed[0]} is decided by the test images, which are sealed"
+        raise UserError(here, found, "expected a number of seeds", "or claims about validation")
+    return tuple(range(checked.seeds.max)), Looks(look_seeds(checked.seeds.min, checked.seeds.max))
 
 
 def _measures_leakage(checked: StudyFile, experiments: Sequence[Experiment], place: str) -> bool:

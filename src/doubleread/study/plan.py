@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from doubleread.files import canonical_json, hash_of
-from doubleread.nouns import Compute
+from doubleread.nouns import VARIED, Compute
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.study.levels import Arm
@@ -103,6 +103,15 @@ def plan_runs(
     return Plan(
         study=study, runs=tuple(replace(run, uses=tuple(uses[key])) for key, run in runs.items()), run_of=run_of
     )
+
+
+def limited(plan: Plan, seeds_of: Mapping[str, int]) -> Plan:
+    """Return a plan of the first seeds of each arm alone: as many as `seeds_of` says, of variants as many as of their
+    arm.
+    """
+    run_of = {(arm, seed): run for (arm, seed), run in plan.run_of.items() if seed < seeds_of[arm.partition(VARIED)[0]]}
+    kept = set(run_of.values())
+    return replace(plan, runs=tuple(run for run in plan.runs if run.run_id in kept), run_of=run_of)
 
 
 def _planned(arm: Arm, seed: int, data_hash: str, compute: Compute, contents: Mapping[str, str]) -> PlannedRun:

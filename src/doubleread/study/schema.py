@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
 from doubleread.recipe.spec import Size, Switch, Text, WholeFromZero, expecting, unmet
+from doubleread.stats import FEWEST_SEEDS
 from doubleread.study.claim_spec import NUMBER, ClaimSpec
 from doubleread.study.threshold_spec import DEFAULT, Thresholds
 
@@ -140,6 +141,32 @@ Seeds = Annotated[
 ]
 
 
+class UntilDecided(Spec):
+    """Seeds that are added until every claim is decided, or more seeds cannot help: see `stats.looks`.
+
+    A study starts with `min` seeds an arm and has at most `max`, looked at in at most five steps fixed beforehand.
+    """
+
+    min: Annotated[int, Field(strict=True, ge=FEWEST_SEEDS), expecting(f"a whole number ≥ {FEWEST_SEEDS}")]
+    max: Annotated[int, Field(strict=True, le=MOST_SEEDS), expecting("a whole number above min, at most 10,000")]
+    until: Annotated[Literal["decided"], expecting("decided")]
+
+    @model_validator(mode="after")
+    def _grows(self) -> UntilDecided:
+        if self.max <= self.min:
+            raise unmet(f"a max above min, {self.min}")
+        return self
+
+
+def _kind_of_seeds(value: Any) -> str:
+    return "growing" if isinstance(value, dict | UntilDecided) else "fixed"
+
+
+SeedsOrGrowing = Annotated[
+    Annotated[Seeds, Tag("fixed")] | Annotated[UntilDecided, Tag("growing")], Discriminator(_kind_of_seeds)
+]
+
+
 class StudyFile(Spec):
     """A whole study file.
 
@@ -154,7 +181,7 @@ class StudyFile(Spec):
     question: Text
     data: DataSpec
     base: Recipe
-    seeds: Seeds
+    seeds: SeedsOrGrowing
     experiments: Annotated[dict[Name, ExperimentSpec], Field(min_length=1)]
     keep_weights: Annotated[Literal["all", "best", "none"], expecting("all, best or none")] = "all"
     margin: dict[Text, Size] = Field(default_factory=dict)
