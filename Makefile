@@ -4,6 +4,7 @@
 # make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make networks   an epoch of ResNet-18 at 96 x 96 beside a plain PyTorch loop, and what augmentation costs
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
+# make looking  false verdicts of a study that grows until it is decided, by simulation
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
 # make soak    100 kills of running studies, and 5,000 runs in one store
 # make docs    build the documentation into site/
@@ -12,7 +13,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks calibration diagnosis soak docs clean
+.PHONY: help demo test check bench networks calibration looking diagnosis soak docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -54,6 +55,9 @@ networks: .venv/installed-dev
 
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
+
+looking: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/looking.py
 
 diagnosis: .venv/installed-dev
 	mkdir -p diagnosis
