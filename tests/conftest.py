@@ -1,11 +1,14 @@
 """Shared fixtures: small images on a disk, a small study, the real data where it is."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 from doubleread.seeds import stream
 
@@ -21,6 +24,21 @@ def shared() -> Path:
             pytest.fail(f"the shared data is not at {folder}")
         pytest.skip(f"the shared data is not at {folder}; set DOUBLEREAD_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium that reaches nothing but this machine; absent on many, present in continuous integration."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium in continuous integration")
+        pytest.skip("needs Chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
 
 
 def draw_images(n: int, label: int, seed: int, size: int = 16) -> np.ndarray:

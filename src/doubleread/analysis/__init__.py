@@ -2,6 +2,7 @@
 
 from doubleread.analysis.audited import Audited, audited
 from doubleread.analysis.claims import ClaimResult, Look, OneRunEach, judge_claims, with_bootstrap
+from doubleread.analysis.compared import ComparedArm, compare_arms
 from doubleread.analysis.evidence import CaseSet, Evidence, RunScores, Unpaired, case_covariance
 from doubleread.analysis.gap import ArmGap, Gaps, Rescaled, SplitFigures, gaps_of
 from doubleread.analysis.logits_file import read_logits_file
@@ -19,7 +20,7 @@ from doubleread.analysis.results import (
 )
 from doubleread.analysis.runs import RunResult
 from doubleread.analysis.settings import Setting, settings_of
-from doubleread.analysis.worst import WorstCase, class_confusion, worst_cases
+from doubleread.analysis.worst import ConfidentCase, WorstCase, class_confusion, confident_cases, worst_cases
 
 __all__ = [
     "ArmGap",
@@ -27,6 +28,8 @@ __all__ = [
     "Audited",
     "CaseSet",
     "ClaimResult",
+    "ComparedArm",
+    "ConfidentCase",
     "Evidence",
     "Gaps",
     "Look",
@@ -48,6 +51,8 @@ __all__ = [
     "best_runs",
     "case_covariance",
     "class_confusion",
+    "compare_arms",
+    "confident_cases",
     "gaps_of",
     "judge_at_looks",
     "judge_claims",

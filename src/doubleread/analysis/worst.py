@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,49 @@ def worst_cases(runs: Sequence[RunScores], most: int) -> list[WorstCase]:
             by_arm={arm: float(wrong_KN[rows, row].mean()) for arm, rows in of_arm.items()},
         )
         for row in ranked[:most]
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfidentCase:
+    """One case and the run that is surest of a wrong class for it: label, class called, its probability."""
+
+    case: str
+    label: int
+    called: int
+    chance: float
+    arm: str
+    seed: int
+
+
+def confident_cases(runs: Sequence[RunScores], most: int, without: Collection[str] = ()) -> list[ConfidentCase]:
+    """Return up to `most` test cases with the run that is surest of a wrong class, the surest first.
+
+    A run that collapsed is as sure of every case, and is left out; so are the cases named in `without`.
+    """
+    sound = [run for run in runs if not run.collapsed]
+    if not sound:
+        return []
+    cases = sound[0].test[0]
+    mine = [run for run in sound if run.test[0] is cases or run.test[0].key == cases.key]
+    chance_KNC = np.stack([_chance(run.test[1][None].astype(np.float64)) for run in mine])
+    called_KN = chance_KNC.argmax(axis=2)
+    sure_KN = np.where(called_KN != cases.labels_N, chance_KNC.max(axis=2), 0.0)
+    # two runs that are equally sure in double precision: the first
+    surest_N = sure_KN.argmax(axis=0)
+    sure_N = sure_KN.max(axis=0)
+    ranked = [row for row in np.argsort(-sure_N, kind="stable").tolist() if sure_N[row] > 0]
+    chosen = [row for row in ranked if cases.names[row] not in without][:most]
+    return [
+        ConfidentCase(
+            case=cases.names[row],
+            label=int(cases.labels_N[row]),
+            called=int(called_KN[surest_N[row], row]),
+            chance=float(sure_N[row]),
+            arm=mine[surest_N[row]].arm,
+            seed=mine[surest_N[row]].seed,
+        )
+        for row in chosen
     ]
 
 

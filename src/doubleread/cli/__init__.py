@@ -185,16 +185,21 @@ def report(
     store: StoreOption = Path("runs"),
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report to FILE.")] = None,
     figures: Annotated[Path | None, typer.Option("--figures", metavar="DIR", help="Write PNG, SVG and PDF.")] = None,
-    tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV and JSON.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV, JSON, LaTeX, Markdown.")
+    ] = None,
     unseal: Annotated[
         bool, typer.Option("--unseal", help="Show the test scores of a sealed study; the report counts how often.")
     ] = False,
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="OTHER", help="Another study of the store, side by side.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the verdicts and tables of a study, and write its report, figures and tables."""
     from doubleread.cli.report import report_command
 
-    report_command(study, seeds, store, html, figures, tables, unseal, as_json)
+    report_command(study, seeds, store, html, figures, tables, unseal, compare, as_json)
 
 
 @app.command()

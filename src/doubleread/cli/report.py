@@ -6,13 +6,17 @@ from pathlib import Path
 
 from doubleread.api import find_study, open_results
 from doubleread.cli.arms import print_result
+from doubleread.cli.compare import print_comparison
 from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
+from doubleread.errors import UserError
 from doubleread.files import check_folder, check_target
 from doubleread.report import (
     arms_json,
     audit_json,
     claims_json,
+    comparison_json,
+    comparison_section,
     gap_json,
     save_figures,
     words,
@@ -29,18 +33,22 @@ def report_command(
     figures: Path | None,
     tables: Path | None,
     unseal: bool,
+    other: str | None,
     as_json: bool,
 ) -> None:
-    """Print the verdicts and tables of a study; write what is asked for."""
+    """Print the verdicts and tables of a study, with `other` beside it; write what is asked for."""
     if html is not None:
         check_target(html, "--html")
     for option, folder in (("--figures", figures), ("--tables", tables)):
         if folder is not None:
             check_folder(folder, option)
     result = open_results(find_study(name, store, overrides([], None, seeds)), store=store, unseal=unseal).result
+    beside = open_results(find_study(other, store), store=store).result if other is not None else None
+    if beside is not None and beside.study.name == result.study.name:
+        raise UserError("--compare", f"{other} is the study itself", "expected another study")
     written = []
     if html is not None:
-        write_page([result], html)
+        write_page([result] if beside is None else [result, beside], html, compare=beside is not None)
         written.append(html)
     if figures is not None:
         written += save_figures(result, figures)
@@ -57,10 +65,13 @@ def report_command(
                 "claims": claims,
                 "gap": gap_json(result.gaps),
                 "audit": [audit_json(audit) for audit in result.audits],
+                "compare": comparison_json(result, beside) if beside is not None else None,
             }
         )
         return
     print_result(out(), result)
+    if beside is not None:
+        print_comparison(out(), comparison_section(result, beside))
     out().print(words.INTENDED_USE)
     for path in written:
         err().print(f"wrote {path}", markup=False, soft_wrap=True)

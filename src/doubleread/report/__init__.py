@@ -1,6 +1,7 @@
 """Tables, figures and the one-file report, from finished numbers."""
 
 from doubleread.report.claims import claims_frame, claims_json
+from doubleread.report.compare import comparison_json, comparison_section
 from doubleread.report.figure_files import save_figures
 from doubleread.report.figures import arms_figure, curves_figure
 from doubleread.report.forest import forest_figure
@@ -27,6 +28,8 @@ __all__ = [
     "claims_frame",
     "claims_json",
     "claims_table",
+    "comparison_json",
+    "comparison_section",
     "curves_figure",
     "curves_table",
     "ensembles_table",

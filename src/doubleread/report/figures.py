@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,13 +57,16 @@ def _curves(result: StudyResult, experiment: Experiment) -> Figure:
 
 
 def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
-    """Return a metric of every arm: each seed a dot, the mean a line, the reported number a diamond."""
+    """Return a metric of every arm, the highest mean first: each seed a dot, the mean with its interval, the reported
+    number a diamond.
+    """
     with rc_context(PLAIN):
         return _arms(result, metric)
 
 
 def _arms(result: StudyResult, metric: str) -> Figure:
-    arms = list(result.arms)
+    # arms without a finished run come last
+    arms = sorted(result.arms, key=lambda arm: -arm.spreads[metric].mean if arm.done else math.inf)
     figure = Figure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
     axes = figure.subplots()
     for row, arm in enumerate(arms):
@@ -71,7 +76,10 @@ def _arms(result: StudyResult, metric: str) -> Figure:
             axes.scatter(values, [row] * len(values), s=26, color=TRAINING, alpha=0.55, linewidths=0, zorder=2)
             collapsed = [v for v, b in zip(values, broken, strict=True) if b]
             axes.scatter(collapsed, [row] * len(collapsed), s=40, color=INK, marker="x", linewidths=1.2, zorder=3)
-            axes.plot([arm.spreads[metric].mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=1.6, zorder=4)
+            spread = arm.spreads[metric]
+            axes.plot([spread.mean] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=1.6, zorder=4)
+            if not math.isnan(spread.lo):
+                axes.plot([spread.lo, spread.hi], [row, row], color=INK, linewidth=1.2, zorder=4)
         reported = reported_of(result, arm).get(metric)
         if reported is not None and reported.value is not None:
             axes.scatter([reported.value], [row], s=52, marker="D", facecolors="none", edgecolors=VALIDATION, zorder=5)
@@ -86,14 +94,19 @@ def _arms(result: StudyResult, metric: str) -> Figure:
     return figure
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
+def rendered(figure: Figure, kind: str, *, transparent: bool = False) -> bytes:
     """Return a figure as the bytes of a png, svg or pdf file; equal figures give equal bytes."""
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     # without a salt of its own, every SVG would get random names inside
     with rc_context({"svg.hashsalt": "doubleread"}):
-        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        figure.savefig(content, format=kind, dpi=150, metadata=metadata, transparent=transparent)
     return content.getvalue()
+
+
+def embedded(figure: Figure) -> str:
+    """Return a figure as an SVG file in base64, to stand inside a page."""
+    return base64.b64encode(rendered(figure, "svg", transparent=True)).decode()
 
 
 def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
@@ -151,6 +164,6 @@ def _arm_legend() -> list[Any]:
     return [
         Line2D([], [], marker="o", linestyle="", color=TRAINING, alpha=0.55, label="one seed"),
         Line2D([], [], marker="x", linestyle="", color=INK, label="collapsed seed"),
-        Line2D([], [], marker="|", linestyle="", color=INK, markersize=12, label="mean"),
+        Line2D([], [], marker="|", linestyle="-", color=INK, markersize=12, linewidth=1.2, label="mean, 95 % interval"),
         Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported"),
     ]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any
 
-from doubleread.analysis import ArmGap, Gaps, StudyResult, WorstCase, worst_cases
-from doubleread.report.figures import rendered
+from doubleread.analysis import ArmGap, ConfidentCase, Gaps, StudyResult, WorstCase, confident_cases, worst_cases
+from doubleread.report.figures import embedded
 from doubleread.report.gap_figures import reliability_figure, waterfall_figure
 from doubleread.report.gaps import MEANING, ORDER, beside_sentences, gap_sentence, leakage_note, tenths, verdict_text
 from doubleread.report.thumbnails import thumbnail
 from doubleread.report.words import p_text
 from doubleread.stats import PARTS, Estimate, Gap
 
-WORST = 12
+WORST, CONFIDENT = 12, 6
 UNKNOWN = {"value": "–", "interval": ""}
 RESCALED = {"none": "as trained", "temperature": "temperature scaling", "platt": "Platt scaling"}
 
@@ -31,18 +30,14 @@ def gap_section(result: StudyResult) -> dict[str, Any] | None:
         "order": ORDER,
         "meaning": MEANING,
         "parts": PARTS,
-        "waterfall": _figure(waterfall_figure(gaps)),
+        "waterfall": embedded(waterfall_figure(gaps)),
         "rows": _rows(gaps),
         "sentences": [_sentences(gap) for gap in gaps.arms],
-        "reliability": _figure(reliability_figure(gaps)),
+        "reliability": embedded(reliability_figure(gaps)),
         "splits": [row for gap in gaps.arms for row in _splits(gap, classes)],
         "points": [row for gap in gaps.arms for row in _points(gap)],
         "rescaled": [row for gap in gaps.arms for row in _rescaled(gap)],
     }
-
-
-def _figure(figure: Any) -> str:
-    return base64.b64encode(rendered(figure, "svg")).decode()
 
 
 def _rows(gaps: Gaps) -> list[dict[str, Any]]:
@@ -124,17 +119,24 @@ def _rescaled(gap: ArmGap) -> list[dict[str, Any]]:
     ]
 
 
-def worst_section(result: StudyResult) -> list[dict[str, Any]]:
-    """Return the test cases that a study's runs get most wrong, with their images; none while they are sealed."""
+def worst_section(result: StudyResult) -> dict[str, list[dict[str, Any]]]:
+    """Return the test cases that a study's runs get most wrong, and others that a run is surest of, with their images.
+
+    None while the test images are sealed.
+    """
     if result.sealed:
-        return []
+        return {"worst": [], "confident": []}
     scores = {id(run.test[1]): run for arm in result.arms for run in arm.scores}
     data = result.data[0]
     rows = {case.case: row for row, case in enumerate(data.cases)}
-    found = worst_cases(list(scores.values()), WORST)
-    return [
-        _case(worst, data.classes, thumbnail(data.images[rows[worst.case]])) for worst in found if worst.case in rows
-    ]
+    runs = list(scores.values())
+    worst = [case for case in worst_cases(runs, WORST) if case.case in rows]
+    named = {case.case for case in worst}
+    sure = [case for case in confident_cases(runs, CONFIDENT, named) if case.case in rows]
+    return {
+        "worst": [_case(case, data.classes, thumbnail(data.images[rows[case.case]])) for case in worst],
+        "confident": [_sure(case, data.classes, thumbnail(data.images[rows[case.case]])) for case in sure],
+    }
 
 
 def _case(worst: WorstCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
@@ -146,6 +148,16 @@ def _case(worst: WorstCase, classes: tuple[str, ...], image: str) -> dict[str, A
         "called": f"{classes[worst.called]}, mean chance {100 * worst.chance:.0f}\u00a0%",
         "wrong": f"wrong in {100 * worst.wrong:.0f}\u00a0% of runs",
         "arms": "; ".join(f"{arm} {100 * share:.0f} %" for arm, share in shares),
+    }
+
+
+def _sure(case: ConfidentCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
+    return {
+        "case": case.case,
+        "src": image,
+        "label": classes[case.label],
+        "called": f"{classes[case.called]} with {100 * case.chance:.1f}\u00a0%",
+        "run": f"{case.arm}, seed {case.seed}",
     }
 
 

@@ -1,8 +1,7 @@
-"""The report as one HTML file that works offline: no script, no request, every figure inside."""
+"""The report as one HTML file that works offline: figures, numbers and scripts inside, nothing loaded."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,35 +9,27 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from doubleread.analysis import ArmResult, ClaimResult, StudyResult
+from doubleread.analysis import StudyResult
 from doubleread.files import write_text
 from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
-from doubleread.report import words
-from doubleread.report.claims import (
-    bootstrap_text,
-    claim_statement,
-    claim_title,
-    estimate_text,
-    settings_text,
-    verdict_counts,
-)
-from doubleread.report.confusion import confusion_heads, confusion_rows
+from doubleread.report import script, words
+from doubleread.report.arm_section import experiment_section
+from doubleread.report.charts import charts_of
+from doubleread.report.checklist import NOT_REPORTED, checklist
+from doubleread.report.compare import comparison_section
 from doubleread.report.data_section import data_section
-from doubleread.report.figures import arms_figure, curves_figure, rendered
-from doubleread.report.forest import forest_figure
-from doubleread.report.gap_figures import roc_figure
+from doubleread.report.figures import arms_figure, embedded
 from doubleread.report.gap_section import gap_section, worst_section
-from doubleread.report.sentences import amount, notes, sentence
-from doubleread.report.tables import reported_of
-from doubleread.study import Experiment
+from doubleread.report.methods import bibtex, citation, methods
+from doubleread.report.verdict_section import verdict_section
 
 
-def write_page(results: Sequence[StudyResult], path: Path) -> None:
-    """Write the report of one study or several to one HTML file."""
-    write_text(path, page(results))
+def write_page(results: Sequence[StudyResult], path: Path, *, compare: bool = False) -> None:
+    """Write the report of one study or several to one HTML file; with `compare`, the two side by side first."""
+    write_text(path, page(results, compare=compare))
 
 
-def page(results: Sequence[StudyResult]) -> str:
+def page(results: Sequence[StudyResult], *, compare: bool = False) -> str:
     """Return the HTML of a report."""
     environment = Environment(
         loader=PackageLoader("doubleread.report"),
@@ -52,16 +43,26 @@ def page(results: Sequence[StudyResult]) -> str:
         title=" and ".join(result.study.name for result in results),
         intended_use=words.INTENDED_USE,
         synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
+        comparison=comparison_section(*results) if compare else None,
         studies=[_study(result) for result in results],
         data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
         environments=_environments(results),
         definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
         labels=words.LABELS,
+        not_reported=NOT_REPORTED,
+        citation=citation(),
+        bibtex=bibtex(),
+        policy=script.policy(),
+        style=script.template_text("style.css"),
+        own_script=script.own_script(),
+        library=script.packed_library(),
+        numbers=script.packed_numbers({result.study.name: charts_of(result) for result in results}),
     )
 
 
 def _study(result: StudyResult) -> dict[str, Any]:
     study, scored = result.study, words.scored_columns(result)[0]
+    two = len(result.classes) == 2
     return {
         "name": study.name,
         "question": study.question,
@@ -69,13 +70,16 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "classes": result.classes,
         "counts": result.counts(),
         "seeds": words.seeds_of(study),
-        "claims": _claims(result),
-        "overview": _figure(arms_figure(result, scored)),
+        "claims": verdict_section(result),
+        "overview": embedded(arms_figure(result, scored)),
         "overview_of": words.LABELS[scored],
         "seal": words.seal_text(result),
         "gap": gap_section(result),
+        "slider": two and not result.sealed and any(arm.done for arm in result.arms),
         "worst": worst_section(result),
-        "experiments": [_experiment(result, experiment) for experiment in study.experiments],
+        "experiments": [experiment_section(result, experiment) for experiment in study.experiments],
+        "methods": methods(result),
+        "checklist": checklist(result),
         "assumptions": [
             {
                 "path": assumption.path,
@@ -89,124 +93,6 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "contradictions": study.contradictions,
         "lost": [run for arm in result.arms for run in arm.runs if run.reason],
     }
-
-
-def _claims(result: StudyResult) -> dict[str, Any]:
-    families = []
-    for role, title in (("primary", "Claims"), ("secondary", "Secondary claims")):
-        mine = [claim for claim in result.claims if claim.claim.role == role]
-        if mine:
-            families.append(
-                {
-                    "role": role,
-                    "title": title,
-                    "count": len(mine),
-                    "cards": [_card(result, claim) for claim in mine],
-                    "forest": _figure(forest_figure(mine)),
-                }
-            )
-    return {
-        "families": families,
-        "counts": {verdict: n for verdict, n in verdict_counts(result.claims).items() if n},
-        "registration": result.registration,
-        "varied": len(result.settings),
-        "seeds": "" if result.study.looks else f"{len(result.study.seeds)} seeds an arm. ",
-        "looks": result.study.looks is not None,
-    }
-
-
-def _card(result: StudyResult, claim: ClaimResult) -> dict[str, Any]:
-    return {
-        "id": claim.claim.id,
-        "title": claim_title(claim),
-        "statement": claim_statement(claim),
-        "verdict": claim.verdict.value,
-        "qualifier": claim.decision.qualifier,
-        "sentence": sentence(claim),
-        "notes": notes(claim),
-        "settings": settings_text(claim, result.settings),
-        "estimate": estimate_text(claim),
-        "bootstrap": bootstrap_text(claim),
-        "margin": amount(claim.claim.metric, claim.claim.margin),
-        "p": words.p_text(claim.decision.p),
-        "p_holm": words.p_text(claim.decision.p_holm),
-        "p_below": words.p_text(claim.decision.below_margin) if claim.verdict == "not supported" else None,
-        "mdd": amount(claim.claim.metric, claim.mdd) if claim.mdd == claim.mdd else "–",
-        "seeds": len(claim.seeds),
-    }
-
-
-def _experiment(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
-    arms = [result.of(arm.name) for arm in experiment.arms]
-    return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "factors": ", ".join(experiment.factors),
-        "tables": [
-            {
-                "caption": "On the validation images" if result.sealed else "On the test images",
-                "columns": words.scored_columns(result),
-                "rows": _rows(result, arms, words.scored_columns(result), averaged=True),
-            },
-            {
-                "caption": "In training and on the validation images",
-                "columns": words.training_columns(experiment),
-                "rows": _rows(result, arms, words.training_columns(experiment)),
-            },
-        ],
-        "curves": _figure(curves_figure(result, experiment)),
-        "roc": _figure(roc_figure(result, experiment))
-        if words.has_roc(result) and any(arm.done for arm in arms)
-        else None,
-        "confused": confusion_heads(result.classes),
-        "confusion": [] if result.sealed else [row for arm in arms if arm.done for row in confusion_rows(result, arm)],
-        "recipes": [{"arm": arm.arm.label, "recipe": words.recipe_text(arm.arm)} for arm in arms],
-    }
-
-
-def _rows(
-    result: StudyResult, arms: Sequence[ArmResult], columns: Sequence[str], *, averaged: bool = False
-) -> list[dict[str, Any]]:
-    """Return a row for each arm, and with `averaged` one for its seeds as one predictor."""
-    rows = []
-    for arm in arms:
-        flags = words.flags_of(arm)
-        rows.append(
-            {
-                "arm": arm.arm.label,
-                "seeds": len(arm.done),
-                "flags": flags,
-                "cells": [_cell(result, arm, metric) for metric in columns],
-            }
-        )
-        if averaged and arm.ensemble:
-            cells = [_ensemble_cell(arm, metric) for metric in columns]
-            rows.append({"arm": f"{arm.arm.label}, its seeds averaged", "seeds": "–", "flags": [], "cells": cells})
-    return rows
-
-
-def _ensemble_cell(arm: ArmResult, metric: str) -> dict[str, str | None]:
-    found = arm.ensemble.get(metric)
-    empty = {"interval": None, "seeds": None, "reported": None, "predicted": None}
-    if found is None:
-        return {"mean": "–", **empty}
-    return {**empty, "mean": words.value_text(metric, found.value), "interval": words.bounds_text(metric, found)}
-
-
-def _cell(result: StudyResult, arm: ArmResult, metric: str) -> dict[str, str | None]:
-    spread = arm.spreads.get(metric)
-    reported = reported_of(result, arm).get(metric)
-    return {
-        "mean": words.spread_text(metric, spread) if spread else "–",
-        "interval": words.interval_text(metric, spread) if spread else None,
-        "seeds": words.seeds_text(metric, spread) if spread and len(spread.values) > 1 else None,
-        "reported": words.reported_text(metric, reported) if reported else None,
-        "predicted": words.predicted_text(metric, spread, reported) if spread and reported else None,
-    }
-
-
-def _figure(figure: Any) -> str:
-    return base64.b64encode(rendered(figure, "svg")).decode()
 
 
 def _environments(results: Sequence[StudyResult]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from doubleread.files import write_json, write_text
 from doubleread.metrics import metric_names
 from doubleread.report.claims import claims_frame
 from doubleread.report.gaps import gap_frame, thresholds_frame
+from doubleread.report.paper import paper_tables
 from doubleread.store import EPOCH_FIELDS
 
 INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
@@ -286,8 +287,11 @@ TABLES: dict[str, Callable[[StudyResult], pd.DataFrame]] = {
 
 
 def write_tables(result: StudyResult, folder: Path) -> list[Path]:
-    """Write every table as CSV and as JSON; return the files."""
+    """Write every table as CSV and as JSON, those of a paper as LaTeX and Markdown; return the files."""
     written = []
+    for name, text in paper_tables(result).items():
+        write_text(folder / name, text)
+        written.append(folder / name)
     for name, make in TABLES.items():
         table = make(result)
         csv, js = folder / f"{name}.csv", folder / f"{name}.json"

@@ -21,7 +21,16 @@ from doubleread.study import problems
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
 from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
-from doubleread.study.schema import Assumption, Contradiction, Prior, Reported, ReportedNumber, StudyFile, UntilDecided
+from doubleread.study.schema import (
+    Assumption,
+    Contradiction,
+    Prior,
+    Reported,
+    ReportedNumber,
+    Reporting,
+    StudyFile,
+    UntilDecided,
+)
 from doubleread.study.threshold_spec import ThresholdSpec
 from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
 
@@ -68,6 +77,7 @@ class Study:
     assumptions: dict[str, Assumption]
     contradictions: tuple[Contradiction, ...]
     source_note: str | None
+    reporting: Reporting
     thresholds: tuple[ThresholdSpec, ...]
     measures_leakage: bool
     sealed: bool
@@ -191,6 +201,7 @@ def parse_study(
         assumptions=checked.assumptions,
         contradictions=checked.contradictions,
         source_note=checked.source_note,
+        reporting=checked.reporting,
         thresholds=checked.threshold,
         measures_leakage=_measures_leakage(checked, experiments, place),
         sealed=checked.test == "sealed",

@@ -112,6 +112,20 @@ class GapSpec(Spec):
     leakage: Switch
 
 
+class Reporting(Spec):
+    """What only its author knows of a study's data, for the report's checklist; it changes no number.
+
+    `licence` of the images, `reference_standard`: who or what gave the labels, and how; `population` and `exclusions`:
+    who was imaged, and which images were left out before the source was made; `external_test`: one made elsewhere.
+    """
+
+    licence: Text | None = None
+    reference_standard: Text | None = None
+    population: Text | None = None
+    exclusions: Text | None = None
+    external_test: Text | None = None
+
+
 class Contradiction(Spec):
     """What a report leaves contradictory, and how the study shows it."""
 
@@ -192,3 +206,4 @@ class StudyFile(Spec):
     test: Annotated[Literal["open", "sealed"], expecting("open or sealed")] = "open"
     threshold: Thresholds = Field(default=DEFAULT, validate_default=True)
     source_note: Text | None = None
+    reporting: Reporting = Field(default_factory=Reporting)
