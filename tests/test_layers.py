@@ -71,7 +71,7 @@ def test_sizes(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 400
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
             assert node.end_lineno - first.lineno + 1 <= 45, f"{node.name} is too long"
 
@@ -161,13 +161,18 @@ def test_light_modules_load_nothing_heavy(module, absent):
 NAMED_OTHERWISE = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
 
 
+EXTRAS = {"server/": {"fastapi", "starlette", "uvicorn"}, "model_file/saliency.py": {"captum"}}
+"""What may be missing: the pages are not loaded without it, and a map says how to get it."""
+
+
 def test_what_the_package_imports_it_asks_for():
     """The tests' own environment has more than a user's."""
     project = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text())["project"]
     asked = {re.split(r"[<>=\[]", text)[0] for text in project["dependencies"]}
     for path in FILES:
+        extra = next((names for place, names in EXTRAS.items() if str(path.relative_to(SOURCE)).startswith(place)), set())
         for _, name in imports_of(ast.parse(path.read_text())):
             top = name.split(".")[0]
             if top in ("doubleread", "pydantic_core") or top in sys.stdlib_module_names:
                 continue
-            assert NAMED_OTHERWISE.get(top, top) in asked, f"{path.relative_to(SOURCE)} imports {name}"
+            assert NAMED_OTHERWISE.get(top, top) in asked | extra, f"{path.relative_to(SOURCE)} imports {name}"

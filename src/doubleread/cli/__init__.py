@@ -258,6 +258,25 @@ def new(
     new_command(path, out, as_json)
 
 
+@app.command()
+def serve(
+    store: StoreOption = Path("runs"),
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="And on which port.")] = 8000,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="TEXT", help="What a browser must know; needed on other addresses.")
+    ] = None,
+    studies: Annotated[
+        Path, typer.Option("--studies", metavar="DIR", help="Its study files can be started from the pages.")
+    ] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Serve web pages to watch studies, start them, read reports, and try a model on an image."""
+    from doubleread.cli.serve import serve_command
+
+    serve_command(store, host, port, token, studies, as_json)
+
+
 @data_app.command("phantom")
 def data_phantom(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist or is empty.")],

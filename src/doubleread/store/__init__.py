@@ -27,18 +27,22 @@ from doubleread.store.checkpoints import (
     read_header,
     write_checkpoint,
 )
+from doubleread.store.listing import COLUMNS, Listing, list_runs
 from doubleread.store.opening import open_store
 from doubleread.store.recovery import lost, recover
+from doubleread.store.standing import standing
 from doubleread.store.store import DATABASE, EPOCH_FIELDS, HEALTH, Store, now
 
 __all__ = [
     "BEAT",
+    "COLUMNS",
     "DATABASE",
     "EPOCH_FIELDS",
     "HEALTH",
     "PROGRESS",
     "WEIGHTS",
     "Damaged",
+    "Listing",
     "Logits",
     "Store",
     "attempt_folder",
@@ -47,6 +51,7 @@ __all__ = [
     "has_checkpoint",
     "hash_weights",
     "is_whole",
+    "list_runs",
     "lost",
     "make_attempt",
     "newest_checkpoint",
@@ -60,6 +65,7 @@ __all__ = [
     "read_record",
     "recover",
     "run_folder",
+    "standing",
     "weights_path",
     "write_attempt",
     "write_checkpoint",

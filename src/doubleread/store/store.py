@@ -110,11 +110,11 @@ class Store:
 
     def studies(self) -> list[dict[str, Any]]:
         """Return every study: name, first_run, last_run."""
-        return self._rows("SELECT name, first_run, last_run FROM studies ORDER BY name")
+        return self.query("SELECT name, first_run, last_run FROM studies ORDER BY name")
 
     def study_document(self, study: str) -> dict[str, Any] | None:
         """Return the document that was kept with a study, or None."""
-        rows = self._rows("SELECT document FROM studies WHERE name = ?", study)
+        rows = self.query("SELECT document FROM studies WHERE name = ?", study)
         return json.loads(rows[0]["document"]) if rows else None
 
     def registered_claims(self, study: str) -> dict[str, Any] | None:
@@ -124,7 +124,7 @@ class Store:
         """
         if self._version() < CLAIMS_SINCE:
             return None
-        rows = self._rows("SELECT hash, document, registered, done_before FROM claims WHERE study = ?", study)
+        rows = self.query("SELECT hash, document, registered, done_before FROM claims WHERE study = ?", study)
         return {**rows[0], "document": json.loads(rows[0]["document"])} if rows else None
 
     def unseal(self, study: str) -> None:
@@ -140,19 +140,19 @@ class Store:
         """Return each time that a study's test scores were looked at, in order: at, done (runs finished by then)."""
         if self._version() < UNSEALINGS_SINCE:
             return []
-        return self._rows("SELECT at, done FROM unsealings WHERE study = ? ORDER BY rowid", study)
+        return self.query("SELECT at, done FROM unsealings WHERE study = ? ORDER BY rowid", study)
 
     # --- runs
 
     def states(self, run_ids: Sequence[str]) -> dict[str, State]:
         """Return the state of those of `run_ids` that the store has."""
         wanted = set(run_ids)
-        rows = self._rows("SELECT run_id, state FROM runs")
+        rows = self.query("SELECT run_id, state FROM runs")
         return {row["run_id"]: State(row["state"]) for row in rows if row["run_id"] in wanted}
 
     def runs_of(self, study: str) -> list[dict[str, Any]]:
         """Return one row for each arm and seed of a study, with the run's columns; the recipe is read."""
-        rows = self._rows(
+        rows = self.query(
             "SELECT uses.arm, runs.* FROM uses JOIN runs USING (run_id) WHERE uses.study = ?"
             " ORDER BY uses.arm, uses.seed",
             study,
@@ -161,14 +161,14 @@ class Store:
 
     def rows_of(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return the rows of those of `run_ids` that the store has, by run; the recipe is read."""
-        rows = self._rows("SELECT * FROM runs")
+        rows = self.query("SELECT * FROM runs")
         return {row["run_id"]: {**row, "recipe": json.loads(row["recipe"])} for row in rows if row["run_id"] in run_ids}
 
     def epochs_of(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the epochs of each run, in order."""
         found: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
         for run_id in found:
-            found[run_id] = self._rows("SELECT * FROM epochs WHERE run_id = ? ORDER BY epoch", run_id)
+            found[run_id] = self.query("SELECT * FROM epochs WHERE run_id = ? ORDER BY epoch", run_id)
         return found
 
     def begin(self, run_id: str) -> int:
@@ -200,13 +200,13 @@ class Store:
 
     def running(self) -> list[tuple[str, int]]:
         """Return the runs that stand as `running`, each with the number of its attempt."""
-        rows = self._rows("SELECT run_id, attempts FROM runs WHERE state = 'running'")
+        rows = self.query("SELECT run_id, attempts FROM runs WHERE state = 'running'")
         return [(row["run_id"], row["attempts"]) for row in rows]
 
     def files_of(self, run_ids: Collection[str] | None = None) -> dict[str, Files | None]:
         """Return the files of those of `run_ids` that are done (of all), None where they are not known."""
         known = "files" if self._version() >= FILES_SINCE else "NULL AS files"
-        rows = self._rows(f"SELECT run_id, {known} FROM runs WHERE state = 'done'")
+        rows = self.query(f"SELECT run_id, {known} FROM runs WHERE state = 'done'")
         wanted = {row["run_id"] for row in rows} if run_ids is None else set(run_ids)
         return {
             row["run_id"]: json.loads(row["files"]) if row["files"] is not None else None
@@ -218,7 +218,7 @@ class Store:
         """Return the hash of the weights of every run that is done."""
         return {
             row["run_id"]: row["weights_hash"]
-            for row in self._rows("SELECT run_id, weights_hash FROM runs WHERE state = 'done'")
+            for row in self.query("SELECT run_id, weights_hash FROM runs WHERE state = 'done'")
         }
 
     def forget_weights(self, run_id: str) -> None:
@@ -230,7 +230,7 @@ class Store:
 
     def unused_runs(self) -> list[str]:
         """Return the runs that no study uses any more."""
-        return [row["run_id"] for row in self._rows("SELECT run_id FROM runs EXCEPT SELECT run_id FROM uses")]
+        return [row["run_id"] for row in self.query("SELECT run_id FROM runs EXCEPT SELECT run_id FROM uses")]
 
     def environments(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return the environments that the runs were trained in."""
@@ -238,8 +238,8 @@ class Store:
 
     def environments_of(self, run_ids: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
         """Return the environments that the runs were trained in, each with how many of the runs were."""
-        used = {row["run_id"]: row["environment"] for row in self._rows("SELECT run_id, environment FROM runs")}
-        documents = {row["id"]: row["document"] for row in self._rows("SELECT id, document FROM environments")}
+        used = {row["run_id"]: row["environment"] for row in self.query("SELECT run_id, environment FROM runs")}
+        documents = {row["id"]: row["document"] for row in self.query("SELECT id, document FROM environments")}
         wanted = Counter(used[run_id] for run_id in run_ids if used.get(run_id) is not None)
         return [(number, json.loads(documents[key])) for key, number in wanted.items()]
 
@@ -247,13 +247,13 @@ class Store:
         """Return what each run is called that a study uses: arm and seed."""
         return {
             row["run_id"]: f"{row['study']}: {row['arm']}, seed {row['seed']}"
-            for row in self._rows("SELECT run_id, study, arm, seed FROM uses ORDER BY study DESC, arm DESC")
+            for row in self.query("SELECT run_id, study, arm, seed FROM uses ORDER BY study DESC, arm DESC")
         }
 
     def attempts_of(self, run_ids: Collection[str]) -> dict[str, int]:
         """Return how often each of those of `run_ids` that the store has was begun."""
         wanted = set(run_ids)
-        rows = self._rows("SELECT run_id, attempts FROM runs")
+        rows = self.query("SELECT run_id, attempts FROM runs")
         return {row["run_id"]: row["attempts"] for row in rows if row["run_id"] in wanted}
 
     def write_rows(self, run_id: str, record: Mapping[str, Any]) -> State:
@@ -293,7 +293,8 @@ class Store:
         with READING:
             return version_of(self._db)
 
-    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+    def query(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Return the rows that a query reads, each as a mapping of its columns."""
         with READING:
             cursor = self._db.execute(query, values)
             names = [column[0] for column in cursor.description]

@@ -1,0 +1,172 @@
+"""Who may ask, and how much: hosts, origins, the token, size and time of a request. Plain ASGI, before any route."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BODY = 32 * 2**20
+"""Bytes of a request."""
+MOST_SECONDS = 20.0
+"""How long a request may take to arrive."""
+COOKIE = "doubleread_token"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        # the chart library styles what it draws
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowed:
+    """What a server takes: the values of Host that name it, and a token where it asks for one."""
+
+    hosts: frozenset[str]
+    token: str | None = None
+    most_seconds: float = MOST_SECONDS
+
+
+class TooMuch(Exception):
+    """A request has more bytes than `MOST_BODY`."""
+
+
+class Guard:
+    """Lets a request through to `app` where host, origin, token, size and pace are right; every answer gets headers.
+
+    The Host must name this server, so that no name that an attacker points at it opens it (DNS rebinding); what
+    changes something must come from its own pages.
+    """
+
+    def __init__(self, app: App, allowed: Allowed) -> None:
+        self._app, self._allowed = app, allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._refusal(scope, headers)
+        if refused is not None:
+            await refused(scope, receive, _with_headers(send))
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await _with_headers(send)(message)
+
+        try:
+            await self._app(scope, self._limited(receive), watched)
+        except (TooMuch, TimeoutError) as error:
+            if begun:
+                raise
+            status, text = (413, "too large") if isinstance(error, TooMuch) else (408, "too slow")
+            await PlainTextResponse(text, status)(scope, receive, _with_headers(send))
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        if headers.get("host", "").lower() not in self._allowed.hosts:
+            return PlainTextResponse("this server has another name", 421)
+        if scope["method"] not in SAFE and not _from_here(headers):
+            return PlainTextResponse("asked from another site", 403)
+        if (length := headers.get("content-length", "0")).isdigit() is False or int(length) > MOST_BODY:
+            return PlainTextResponse(f"at most {MOST_BODY:,} bytes", 413)
+        return self._without_token(scope, headers)
+
+    def _without_token(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        token = self._allowed.token
+        if token is None:
+            return None
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if (kind.lower() == "bearer" and _same(given, token)) or _same(_cookie(headers), token):
+            return None
+        query = parse_qsl(scope["query_string"].decode("latin-1"))
+        if scope["method"] == "GET" and _same(dict(query).get("token", ""), token):
+            # the address is kept in histories: the token goes into a cookie, and out of the address
+            rest = urlencode([pair for pair in query if pair[0] != "token"])
+            found = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303)
+            found.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            return found
+        return PlainTextResponse("open the address that the server printed, with its token", 401)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Return `receive` that counts the bytes of a body, and the time that it takes to arrive."""
+        got, loop = 0, asyncio.get_running_loop()
+        until = loop.time() + self._allowed.most_seconds
+        whole = False
+
+        async def limited() -> Message:
+            nonlocal got, whole
+            if whole:
+                # what comes after the body is the end of the connection, however long that takes
+                return await receive()
+            message = await asyncio.wait_for(receive(), until - loop.time())
+            if message["type"] == "http.request":
+                got += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+                if got > MOST_BODY:
+                    raise TooMuch
+            return message
+
+        return limited
+
+
+def _from_here(headers: dict[str, str]) -> bool:
+    """Tell whether a request that changes something comes from this server's own pages, or from no browser at all."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def _cookie(headers: dict[str, str]) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name for name, _ in message["headers"]}
+            more = (*HEADERS, (b"content-security-policy", POLICY.encode()))
+            message = {**message, "headers": [*message["headers"], *(pair for pair in more if pair[0] not in there)]}
+        await send(message)
+
+    return sending

@@ -1,0 +1,144 @@
+"""What takes more than a page may: reports, verdicts, audits and readings, computed in a process of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from doubleread.analysis import StudyResult, analyse, audited
+from doubleread.dataset import open_prepared
+from doubleread.errors import UserError
+from doubleread.model_file import ArmReader, can_explain, open_reader, saliency_of
+from doubleread.processes import main_module_hidden
+from doubleread.report import page
+from doubleread.report.data_section import data_section
+from doubleread.report.thumbnails import thumbnail
+from doubleread.report.verdict_section import verdict_section
+from doubleread.store import open_store
+from doubleread.study import study_of
+
+MOST_KEPT = 8
+"""Results of each kind that are kept."""
+MOST_READERS = 2
+SHOWN_PIXELS = 320
+
+
+class Later:
+    """Computes in one other process, and keeps the latest results by key."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._found: OrderedDict[tuple[Any, ...], Future[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def ask(self, work: Callable[..., Any], *arguments: Any, version: str = "") -> Future[Any]:
+        """Return the future of `work(*arguments)`; asked again with the same `version`, the same one.
+
+        What failed is computed anew when it is asked for the next time.
+        """
+        key = (work.__name__, arguments, version)
+        with self._lock:
+            found = self._found.get(key)
+            if found is None or (found.done() and found.exception() is not None):
+                found = self._submit(work, *arguments)
+                self._found[key] = found
+                while len(self._found) > MOST_KEPT:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(key)
+            return found
+
+    def run(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Return the future of `work(*arguments)`, which is not kept."""
+        with self._lock:
+            return self._submit(work, *arguments)
+
+    def restart(self) -> None:
+        """End the process, whatever it is at; the next question starts another."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        for _ in range(2):
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+            try:
+                with main_module_hidden():
+                    return self._pool.submit(work, *arguments)
+            except BrokenProcessPool:
+                # it was ended, perhaps out of memory
+                self._pool = None
+        raise UserError("the server", "its process for long work cannot be started")
+
+
+def _result(root: Path, study: str) -> StudyResult:
+    with open_store(root) as store:
+        document = store.study_document(study)
+        assert document is not None, "a listed study has a document"
+        return analyse(study_of(document), store)
+
+
+def report_page(root: Path, study: str) -> str:
+    """Return the report of a study as one HTML file."""
+    return page([_result(root, study)])
+
+
+def verdicts(root: Path, study: str) -> dict[str, Any]:
+    """Return the verdicts of a study as its report shows them."""
+    return verdict_section(_result(root, study))
+
+
+def data_of(root: Path, data_hash: str, sealed: bool) -> dict[str, Any]:
+    """Return what the report says of a prepared set: counts, audit, images."""
+    return data_section(audited(open_prepared(root / "data" / data_hash), sealed=sealed))
+
+
+@lru_cache(maxsize=MOST_READERS)
+def _reader(root: Path, study: str, arm: str, _version: str) -> ArmReader:
+    with open_store(root) as store:
+        return open_reader(store, study, arm)
+
+
+def read_image(root: Path, study: str, arm: str, version: str, content: bytes, explain: bool) -> dict[str, Any]:
+    """Return what an arm's seeds say of an image file, as JSON has it; pictures are `data:` addresses.
+
+    Raises:
+        UserError: there is no such arm, or no weights of it.
+        UnreadableImage: the file is no image that can be read.
+    """
+    reader = _reader(root, study, arm, version)
+    found = reader.read(content)
+    said: dict[str, Any] = {
+        "study": study,
+        "arm": arm,
+        "classes": list(found.classes),
+        "seeds": list(found.seeds),
+        "chances": found.chances_RC.tolist(),
+        "mean": found.mean_C.tolist(),
+        "lo": [None if value != value else value for value in found.lo_C.tolist()],
+        "hi": [None if value != value else value for value in found.hi_C.tolist()],
+        "called": found.classes[found.called],
+        "threshold": 0.5 if len(found.classes) == 2 else None,
+        "image": thumbnail(found.pixels, SHOWN_PIXELS),
+        "saliency": None,
+    }
+    if explain and can_explain():
+        target = 1 if len(found.classes) == 2 else found.called
+        maps = saliency_of(reader, found.pixels, target)
+        said["saliency"] = {
+            "towards": found.classes[target],
+            "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
+            "untrained": thumbnail((255 * maps.untrained).astype("uint8"), SHOWN_PIXELS),
+            "agreement": maps.agreement,
+        }
+    return said

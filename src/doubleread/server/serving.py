@@ -1,0 +1,73 @@
+"""Running the server: where it listens, whom it lets in."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from doubleread.errors import UserError
+from doubleread.server.app import create_app
+from doubleread.server.guard import Allowed
+from doubleread.store import open_store
+
+
+def hosts_of(host: str, port: int) -> frozenset[str]:
+    """Return what Host may say to a server on an address: loopback goes by its usual names."""
+    names = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else {f"[{host}]" if ":" in host else host}
+    return frozenset({f"{name}:{port}" for name in names} | (set(names) if port == 80 else set()))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address reaches this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def allowed_on(host: str, port: int, token: str | None) -> Allowed:
+    """Return whom a server on an address lets in.
+
+    Raises:
+        UserError: others could reach it, and there is no token, or one that could be guessed.
+    """
+    if token is not None and len(token) < 16:
+        raise UserError(
+            "--token", f"{len(token)} letters", "expected 16 or more", f"such as {secrets.token_urlsafe(24)}"
+        )
+    if token is None and not is_loopback(host):
+        raise UserError(
+            f"--host {host}",
+            "others could reach it",
+            "expected 127.0.0.1, or a --token",
+            f"add --token {secrets.token_urlsafe(24)}",
+        )
+    return Allowed(hosts=hosts_of(host, port), token=token)
+
+
+def serve(
+    root: Path, *, host: str, port: int, token: str | None, studies_folder: Path, say: Callable[[str], None]
+) -> None:
+    """Serve the store in `root` until it is stopped; `say` gets the address.
+
+    Raises:
+        UserError: see `allowed_on`; or the store cannot be used, or the address is taken.
+    """
+    allowed = allowed_on(host, port, token)
+    with open_store(root):
+        pass
+    app = create_app(root, allowed, studies_folder=studies_folder)
+    shown = f"[{host}]" if ":" in host else host
+    say(f"http://{shown}:{port}/{f'?token={token}' if token else ''}")
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_keep_alive=10)
+    server = uvicorn.Server(config)
+    try:
+        server.run()
+    except SystemExit as error:
+        raise UserError(f"--port {port}", "the address cannot be had", "", "give another port") from error
