@@ -170,7 +170,9 @@ def test_what_the_package_imports_it_asks_for():
     project = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text())["project"]
     asked = {re.split(r"[<>=\[]", text)[0] for text in project["dependencies"]}
     for path in FILES:
-        extra = next((names for place, names in EXTRAS.items() if str(path.relative_to(SOURCE)).startswith(place)), set())
+        extra = next(
+            (names for place, names in EXTRAS.items() if str(path.relative_to(SOURCE)).startswith(place)), set()
+        )
         for _, name in imports_of(ast.parse(path.read_text())):
             top = name.split(".")[0]
             if top in ("doubleread", "pydantic_core") or top in sys.stdlib_module_names:

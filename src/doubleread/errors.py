@@ -23,6 +23,10 @@ class UserError(Exception):
         self.next_step = next_step
         super().__init__(self.message())
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str, str]]:
+        """Say how another process makes the same error."""
+        return type(self), (self.place, self.found, self.allowed, self.next_step)
+
     def message(self) -> str:
         tail = "; ".join(part for part in (self.allowed, self.next_step) if part)
         return printable(f"{self.place}: {self.found}" + (f"; {tail}" if tail else ""), keep="\n")

@@ -51,6 +51,27 @@ def test_what_waits_for_its_turn_is_ended_with_the_rest(monkeypatch):
     assert reasons[2] is None
 
 
+DEAF = """
+import signal, time
+heard, until = [], time.monotonic() + 15
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+while len(heard) < 2 and time.monotonic() < until:
+    time.sleep(0.02)
+assert len(heard) == 2
+"""
+
+
+def test_one_that_does_not_heed_the_first_wish_to_stop_is_asked_again():
+    """A process that has just been forked is deaf for a moment."""
+    executor = LocalExecutor(1, [])
+    future = executor.submit(exec, DEAF, {})
+    time.sleep(1.0)
+    began = time.monotonic()
+    executor.shutdown(wait=True, cancel_futures=True)
+    assert future.result() is None
+    assert time.monotonic() - began < 5
+
+
 class NoMeaning:
     """Cannot be sent to another process."""
 

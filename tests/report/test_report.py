@@ -19,7 +19,7 @@ from doubleread import metrics, report
 from doubleread.analysis import best_runs, spread_of
 from doubleread.report.tables import neutralised
 from doubleread.stats import CASE_COVARIANCES
-from tests.report.conftest import HOSTILE
+from tests.hostile import HOSTILE
 
 
 @pytest.fixture(scope="module")

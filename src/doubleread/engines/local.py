@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -23,6 +24,8 @@ HINTS = {"SIGKILL": ", perhaps out of memory"} | dict.fromkeys(
 )
 """What usually stands behind the end of a process by a signal."""
 
+ASK_SECONDS = 0.5
+"""How long a process has to stop before it is asked again."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -92,9 +95,14 @@ class LocalExecutor(Executor):
     def _stop(self, grace: float) -> None:
         with self._guard:
             self._stopped = True
-            for process in self._alive.values():
-                process.terminate()
-            self._guard.wait_for(lambda: not self._alive, timeout=grace)
+            until = time.monotonic() + grace
+            while self._alive:
+                # one that has just been forked does not heed it yet, so it is asked again
+                for process in self._alive.values():
+                    process.terminate()
+                left = until - time.monotonic()
+                if left <= 0 or self._guard.wait_for(lambda: not self._alive, timeout=min(ASK_SECONDS, left)):
+                    break
             for process in self._alive.values():
                 process.kill()
 

@@ -56,11 +56,11 @@ def saliency_of(reader: ArmReader, pixels: np.ndarray, target: int) -> Saliency:
         raise UserError("saliency", "captum is not installed", "", "pip install 'doubleread[explain]'")
     untrained = build_model(reader.recipe, RANDOM_SEED, reader.data.run_data(reader.seeds[0])).eval()
     maps = [_map(model, reader, place, pixels, target) for place, model in enumerate(reader.models)]
-    trained, random = np.mean(maps, axis=0), _map(untrained, reader, 0, pixels, target)
-    varied = trained.std() > 0 and random.std() > 0
-    ranks = rankdata(trained), rankdata(random)
+    trained, drawn = np.mean(maps, axis=0), _map(untrained, reader, 0, pixels, target)
+    varied = trained.std() > 0 and drawn.std() > 0
+    ranks = rankdata(trained), rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else 0.0
-    return Saliency(trained=_shown(trained), untrained=_shown(random), agreement=agreement)
+    return Saliency(trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
 
 
 def _map(model: nn.Module, reader: ArmReader, place: int, pixels: np.ndarray, target: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -39,7 +40,7 @@ POLICY = "; ".join(
 )
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
@@ -55,8 +56,8 @@ class Allowed:
     most_seconds: float = MOST_SECONDS
 
 
-class TooMuch(Exception):
-    """A request has more bytes than `MOST_BODY`."""
+class Broken(Exception):
+    """A request's body is not read further."""
 
 
 class Guard:
@@ -79,20 +80,17 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, _with_headers(send))
             return
-        begun = False
+        limited = _Limited(receive, self._allowed.most_seconds)
 
         async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await _with_headers(send)(message)
+            # what the application makes of half a body is not what is wrong with it
+            if limited.broken is None:
+                await _with_headers(send)(message)
 
-        try:
-            await self._app(scope, self._limited(receive), watched)
-        except (TooMuch, TimeoutError) as error:
-            if begun:
-                raise
-            status, text = (413, "too large") if isinstance(error, TooMuch) else (408, "too slow")
-            await PlainTextResponse(text, status)(scope, receive, _with_headers(send))
+        with suppress(Broken):
+            await self._app(scope, limited, watched)
+        if limited.broken is not None:
+            await limited.broken(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         if headers.get("host", "").lower() not in self._allowed.hosts:
@@ -119,26 +117,32 @@ class Guard:
             return found
         return PlainTextResponse("open the address that the server printed, with its token", 401)
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Return `receive` that counts the bytes of a body, and the time that it takes to arrive."""
-        got, loop = 0, asyncio.get_running_loop()
-        until = loop.time() + self._allowed.most_seconds
-        whole = False
 
-        async def limited() -> Message:
-            nonlocal got, whole
-            if whole:
-                # what comes after the body is the end of the connection, however long that takes
-                return await receive()
-            message = await asyncio.wait_for(receive(), until - loop.time())
-            if message["type"] == "http.request":
-                got += len(message.get("body", b""))
-                whole = not message.get("more_body", False)
-                if got > MOST_BODY:
-                    raise TooMuch
-            return message
+class _Limited:
+    """A `receive` that counts the bytes of a body and the time that it takes; `broken` is the answer to too much."""
 
-        return limited
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self.broken: Response | None = None
+        self._receive, self._got, self._whole = receive, 0, False
+        self._until = asyncio.get_running_loop().time() + seconds
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            # what comes after the body is the end of the connection, however long that takes
+            return await self._receive()
+        try:
+            left = self._until - asyncio.get_running_loop().time()
+            message = await asyncio.wait_for(self._receive(), left)
+        except TimeoutError as error:
+            self.broken = PlainTextResponse("too slow", 408)
+            raise Broken from error
+        if message["type"] == "http.request":
+            self._got += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._got > MOST_BODY:
+                self.broken = PlainTextResponse(f"at most {MOST_BODY:,} bytes", 413)
+                raise Broken
+        return message
 
 
 def _from_here(headers: dict[str, str]) -> bool:

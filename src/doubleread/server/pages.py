@@ -6,7 +6,8 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Query, Request, UploadFile
-from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from pydantic import BeforeValidator
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 
 from doubleread.errors import UserError
 from doubleread.nouns import State
@@ -19,6 +20,8 @@ from doubleread.server.runs import curves_of_run, run_details
 from doubleread.store import COLUMNS, Listing, list_runs, standing
 
 PAGE_ROWS = 50
+StateOrAny = Annotated[State | None, BeforeValidator(lambda value: value or None)]
+"""A form sends its empty choice too."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -87,7 +90,7 @@ def runs_page(
     request: Request,
     here: Here,
     arm: Annotated[str, Query(max_length=200)] = "",
-    state: State | None = None,
+    state: StateOrAny = None,
     sort: SORTS = "arm",
     descending: bool = False,
     page: Annotated[int, Query(ge=1, le=10**7)] = 1,
@@ -122,7 +125,7 @@ def run_page(study: StudyName, run_id: RunId, here: Here) -> HTMLResponse:
     return here.render("run.html", study=study, tab="runs", run=details, recipe=json.dumps(details["recipe"], indent=1))
 
 
-@router.get("/studies/{study}/runs/{run_id}/curves")
+@router.get("/studies/{study}/runs/{run_id}/curves", response_class=JSONResponse)
 def run_curves(study: StudyName, run_id: RunId, here: Here) -> dict[str, Any]:
     """The curves of one run, for its chart."""
     with here.store_with(study) as store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,11 @@ def serve(
     say(f"http://{shown}:{port}/{f'?token={token}' if token else ''}")
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_keep_alive=10)
     server = uvicorn.Server(config)
+    # the server heeds both signals, then sends itself the one it got: that is the way it is stopped, and no mishap
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.run()
+    except KeyboardInterrupt:
+        return
     except SystemExit as error:
         raise UserError(f"--port {port}", "the address cannot be had", "", "give another port") from error
