@@ -29,6 +29,7 @@ from doubleread.report import (
     forest_figure,
     gap_frame,
     logits_table,
+    notebook_html,
     runs_table,
     save_figures,
     thresholds_frame,
@@ -80,6 +81,10 @@ class Results:
     def __init__(self, result: StudyResult, counts: Counts | None = None) -> None:
         self.result = result
         self.counts = counts
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdicts and the arms."""
+        return notebook_html(self.result)
 
     @property
     def study(self) -> Study:

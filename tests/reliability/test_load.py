@@ -5,13 +5,27 @@ import os
 import subprocess
 import sys
 
+import httpx2 as httpx
 import pytest
 
 from tests.conftest import small_study, write_folder
 from tests.reliability.load import many_runs
 from tests.reliability.many import train_many
+from tests.server.conftest import serving
 
 RUNS, ARMS = 5000, 10
+PAGES = (
+    "",
+    "studies/small",
+    "studies/small/runs?sort=val_loss&descending=true&page=40",
+    "studies/small/runs?arm=batch/1&state=done",
+    "studies/small/report",
+    "studies/small/verdicts",
+    "studies/small/data",
+    "read?study=small",
+    "api/studies/small",
+    "api/studies/small/curves",
+)
 
 
 def cpu_seconds(*words):
@@ -40,6 +54,12 @@ def test_a_store_of_five_thousand_runs(tmp_path):
     # 20 s idle before ensembles; beside another worker of the tests, 31 s were measured
     assert seconds < 45
     assert page.stat().st_size < 5e6
+    with serving(tmp_path / "runs", tmp_path) as address:
+        run = httpx.get(f"{address}/api/studies/small/runs").json()["runs"][0]["run_id"]
+        for path in (*PAGES, f"studies/small/runs/{run}"):
+            # the goal is 1 s on an idle machine; the least of three says what the page itself takes
+            least = min(httpx.get(f"{address}/{path}", timeout=60).elapsed.total_seconds() for _ in range(3))
+            assert least < 1.0, (path, least)
 
 
 @pytest.mark.slow

@@ -1,13 +1,19 @@
 """Progress: a few lines that move on a terminal, few plain lines elsewhere."""
 
 import io
+import re
+import time
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from doubleread.nouns import State
-from doubleread.runner import Live, Progress
-from doubleread.runner.progress import time_left
+from doubleread.runner import Live, Progress, Silent, prepare_study, train_study
+from doubleread.runner.pace import Pace
+from doubleread.store import open_store
+from doubleread.study import parse_study
+from tests.conftest import small_study, write_folder
 
 EPOCH = {"train_loss": 0.51234, "val_loss": 0.6}
 
@@ -68,5 +74,62 @@ def test_reading_is_shown(plain):
 
 
 def test_time_left():
-    assert time_left(live(work=30.0), 10.0) == "20 s"
-    assert time_left(live(work=0.0), 10.0) == "unknown time"
+    assert Pace().seconds_left(live(work=30.0), 10.0) == 20.0
+    assert Pace().seconds_left(live(work=0.0), 10.0) is None
+
+
+def test_what_comes_before_the_first_epoch_is_not_taken_for_work():
+    pace = Pace()
+    # 50 s until the first work is seen, then a unit a second
+    assert [pace.seconds_left(live(work=done), 49.0 + done) for done in (1.0, 2.0, 11.0, 41.0)] == [
+        pytest.approx(89 * 50),
+        pytest.approx(88 * 51 / 2),
+        pytest.approx(79.0),
+        pytest.approx(49.0),
+    ]
+
+
+@pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
+def test_without_colour(monkeypatch, name):
+    monkeypatch.setenv(name, "1" if name == "NO_COLOR" else "dumb")
+    out = io.StringIO()
+    with Progress(Console(file=out, width=120, force_terminal=True), "study") as progress:
+        progress.planned({"r6": ("batch/8, seed 1", 30)})
+        progress.study(live())
+        progress._live.refresh()
+    coloured = re.findall(r"\x1b\[(?:3[0-9]|4[0-9]|9[0-7]|38;|48;)[0-9;]*m", out.getvalue())
+    assert coloured == []
+
+
+class Watch(Silent):
+    """Writes down when it was told what, and the time that it would say is left."""
+
+    def __init__(self):
+        self.pace, self.said, self.began, self.first, self.last = Pace(), [], 0.0, 0.0, 0.0
+
+    def planned(self, names):
+        self.began = time.monotonic()
+
+    def study(self, live):
+        now = time.monotonic()
+        left = self.pace.seconds_left(live, now - self.began)
+        if left is not None:
+            self.said.append((now, live.work_done / live.work_total, left))
+        self.last = now
+
+
+@pytest.mark.slow
+def test_after_a_tenth_of_a_study_the_time_left_is_right_within_a_fifth(tmp_path):
+    """Arms of unlike cost: batches of 4 take several times as long as those of 32."""
+    raw = small_study(write_folder(tmp_path / "images", train=300, size=64), seeds=8)
+    raw["data"] = {**raw["data"], "image_size": 64}
+    raw["base"] = {**raw["base"], "epochs": 12, "model": {"name": "mlp", "hidden": [64, 64]}}
+    raw["experiments"] = {"batch": {"factors": {"batch_size": [4, 8, 16, 32]}}}
+    study, watch = parse_study(raw, place="s"), Watch()
+    with open_store(tmp_path / "runs", write=True) as store:
+        train_study(prepare_study(study, store.data_folder, Silent()), store, workers=2, show=watch)
+    wrong = [left / (watch.last - now) - 1 for now, done, left in watch.said if 0.1 <= done <= 0.8]
+    assert len(wrong) > 10
+    # the machine is others' too: half of what it says is right within a fifth, and nearly all of it within two
+    assert np.median(np.abs(wrong)) < 0.2, wrong
+    assert np.quantile(np.abs(wrong), 0.9) < 0.4, wrong

@@ -7,6 +7,7 @@ from doubleread.report.figures import arms_figure, curves_figure
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
 from doubleread.report.gaps import audit_json, gap_frame, gap_json, gap_sentence, thresholds_frame
+from doubleread.report.notebook import notebook_html
 from doubleread.report.page import page, write_page
 from doubleread.report.tables import (
     arms_json,
@@ -39,6 +40,7 @@ __all__ = [
     "gap_json",
     "gap_sentence",
     "logits_table",
+    "notebook_html",
     "page",
     "reliability_figure",
     "roc_figure",

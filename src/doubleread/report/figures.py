@@ -28,6 +28,13 @@ MOST_LINES = 100
 PANELS = (("accuracy", "train_accuracy", "val_accuracy"), ("loss", "train_loss", "val_loss"))
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows by itself, whether or not it has been told how to draw matplotlib's."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(self, "png")
+
+
 def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
     """Return one row for each arm, (a) accuracy and (b) loss; training blue, validation orange.
 
@@ -40,7 +47,7 @@ def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
 
 def _curves(result: StudyResult, experiment: Experiment) -> Figure:
     arms = [result.of(arm.name) for arm in experiment.arms]
-    figure = Figure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
+    figure = ShownFigure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
     grid: Any = figure.subplots(len(arms), 2, squeeze=False, sharex=True, sharey="col")
     for row, arm in enumerate(arms):
         for column, (what, train, val) in enumerate(PANELS):
@@ -67,7 +74,7 @@ def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
 def _arms(result: StudyResult, metric: str) -> Figure:
     # arms without a finished run come last
     arms = sorted(result.arms, key=lambda arm: -arm.spreads[metric].mean if arm.done else math.inf)
-    figure = Figure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
+    figure = ShownFigure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
     axes = figure.subplots()
     for row, arm in enumerate(arms):
         if arm.done:

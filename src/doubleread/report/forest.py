@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 
 from doubleread.analysis import ClaimResult
 from doubleread.report.claims import claim_title
+from doubleread.report.figures import ShownFigure
 from doubleread.stats import Verdict
 
 # Okabe & Ito's colours, told apart by the colour-blind too; each verdict has a marker of its own as well
@@ -48,7 +49,7 @@ def forest_figure(results: Sequence[ClaimResult]) -> Figure:
 
 
 def _forest(results: Sequence[ClaimResult]) -> Figure:
-    figure = Figure(figsize=(9.5, 0.36 * len(results) + 1.5), layout="constrained")
+    figure = ShownFigure(figsize=(9.5, 0.36 * len(results) + 1.5), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-1, 1, color=BAND, zorder=0, linewidth=0)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)

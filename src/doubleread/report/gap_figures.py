@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from doubleread.analysis import ArmResult, Gaps, StudyResult
-from doubleread.report.figures import FAINT, INK, PLAIN, VALIDATION
+from doubleread.report.figures import FAINT, INK, PLAIN, VALIDATION, ShownFigure
 from doubleread.stats import GRID, Gap, curves_of
 from doubleread.study import Experiment
 
@@ -40,7 +40,7 @@ def waterfall_figure(gaps: Gaps) -> Figure:
     ]
     down = -(-len(panels) // ACROSS)
     with rc_context(PLAIN):
-        figure = Figure(figsize=(9.5, 2.9 * down), layout="constrained")
+        figure = ShownFigure(figsize=(9.5, 2.9 * down), layout="constrained")
         grid: Any = figure.subplots(down, ACROSS, squeeze=False, sharey=True)
         for axes, (name, gap) in zip(grid.flat, panels, strict=False):
             _waterfall(axes, name, gap)
@@ -85,7 +85,7 @@ def reliability_figure(gaps: Gaps) -> Figure:
     """
     down = -(-len(gaps.arms) // ACROSS)
     with rc_context(PLAIN):
-        figure = Figure(figsize=(9.5, 3.0 * down + 0.3), layout="constrained")
+        figure = ShownFigure(figsize=(9.5, 3.0 * down + 0.3), layout="constrained")
         grid: Any = figure.subplots(down, ACROSS, squeeze=False, sharex=True, sharey=True)
         for axes, gap in zip(grid.flat, gaps.arms, strict=False):
             axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=1)
@@ -127,7 +127,7 @@ def roc_figure(result: StudyResult, experiment: Experiment) -> Figure:
     """
     arms = [result.of(arm.name) for arm in experiment.arms]
     with rc_context(PLAIN):
-        figure = Figure(figsize=(9.5, 4.4), layout="constrained")
+        figure = ShownFigure(figsize=(9.5, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         shares = [float(arm.scores[0].test[0].labels_N.mean()) for arm in arms if arm.done]
         left.plot([0, 1], [0, 1], color=FAINT, linewidth=1)

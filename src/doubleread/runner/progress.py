@@ -16,6 +16,7 @@ from rich.text import Text
 
 from doubleread.nouns import State
 from doubleread.runner.live import Live
+from doubleread.runner.pace import Pace
 
 PLAIN_SECONDS = 10.0
 
@@ -65,7 +66,7 @@ class Progress:
         self._fancy = console.is_terminal or console.is_jupyter
         self._live = RichLive(console=console, refresh_per_second=4, transient=True) if self._fancy else None
         self._clock: Callable[[], float] = time.monotonic
-        self._began = self._clock()
+        self._began, self._pace = self._clock(), Pace()
         self._spoken = -math.inf
 
     def __enter__(self) -> Self:
@@ -91,7 +92,7 @@ class Progress:
     def planned(self, names: Mapping[str, tuple[str, int]]) -> None:
         """Take what the runs are called, and begin to count the time that they take."""
         self._names = dict(names)
-        self._began = self._clock()
+        self._began, self._pace = self._clock(), Pace()
 
     def study(self, live: Live) -> None:
         """Take one moment of the training."""
@@ -113,7 +114,8 @@ class Progress:
         for state in (State.FAILED, State.DIVERGED):
             if number := sum(s is state for s in live.states.values()):
                 parts.append(f"{number} {state.value}")
-        parts.append(f"{time_left(live, self._clock() - self._began)} left")
+        left = self._pace.seconds_left(live, self._clock() - self._began)
+        parts.append(f"{'unknown time' if left is None else in_words(left)} left")
         return ", ".join(parts)
 
     def _line(self, live: Live) -> str:
@@ -133,13 +135,6 @@ class Progress:
             )
             table.add_row(f"  {name}", f"epoch {len(epochs)} of {of}", losses)
         return Group(Text(f"{self._title}: {self._summary(live)}"), bar, table)
-
-
-def time_left(live: Live, elapsed: float) -> str:
-    """Return the time that the rest will take, in words, from the work done so far."""
-    if live.work_done <= 0 or elapsed <= 0:
-        return "unknown time"
-    return in_words((live.work_total - live.work_done) * elapsed / live.work_done)
 
 
 def in_words(seconds: float) -> str:

@@ -18,6 +18,8 @@ const charts = (() => {
   const toned = (study) => ({ ...study, palette: study.palette.map(tone),
     verdicts: Object.fromEntries(Object.entries(study.verdicts).map(([verdict, colour]) => [verdict, tone(colour)])) });
 
+  const narrow = () => window.innerWidth < 700;
+
   // --- the parts that charts share
 
   const element = (tag, attributes = {}, ...children) => {
@@ -93,7 +95,7 @@ const charts = (() => {
     });
   };
   const cut = (text) => {
-    const most = window.innerWidth < 700 ? 26 : 60;
+    const most = narrow() ? 26 : 60;
     return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
   };
 
@@ -172,9 +174,10 @@ const charts = (() => {
     const study = toned(plain);
     const rows = state.view === "report";
     const shown = found.map((arm, place) => ({ ...arm, place })).filter((arm) => state.shown.has(arm.label));
-    const height = rows ? 60 + 230 * Math.max(1, shown.length) : 430;
-    const layout = { grid: { rows: rows ? Math.max(1, shown.length) : 1, columns: 2, pattern: "independent", xgap: 0.14,
-      ygap: rows ? 0.28 : 0 }, annotations: [], legend: { orientation: "h", y: 1 + 28 / height, yanchor: "bottom", x: 0 } };
+    const below = !rows && narrow();
+    const height = rows ? 60 + 230 * Math.max(1, shown.length) : below ? 760 : 430;
+    const layout = { grid: { rows: rows ? Math.max(1, shown.length) : below ? 2 : 1, columns: below ? 1 : 2, pattern: "independent",
+      xgap: 0.14, ygap: rows ? 0.28 : 0.16 }, annotations: [], legend: { orientation: "h", y: 1 + 28 / height, yanchor: "bottom", x: 0 } };
     const traces = [], named = new Set();
     shown.forEach((arm, row) => panels.forEach(([what, ...curves], column) => {
       const number = rows ? 2 * row + column + 1 : column + 1, at = number === 1 ? "" : String(number);
@@ -237,9 +240,9 @@ const charts = (() => {
       ];
     });
     const even = { x: [0, 1], y: [0, 1], mode: "lines", line: { color: style("--line"), width: 1 }, hoverinfo: "skip", showlegend: false };
-    chart.plot.style.height = "470px";
+    chart.plot.style.height = narrow() ? "800px" : "470px";
     draw(chart, [even, ...panel(1, "1 − specificity", "sensitivity"), ...panel(2, "sensitivity", "precision")], {
-      grid: { rows: 1, columns: 2, pattern: "independent", xgap: 0.14 },
+      grid: { rows: narrow() ? 2 : 1, columns: narrow() ? 1 : 2, pattern: "independent", xgap: 0.14, ygap: 0.16 },
       xaxis: axis({ ...percents, title: { text: "1 − specificity" } }), yaxis: axis({ ...percents, title: { text: "sensitivity" } }),
       xaxis2: axis({ ...percents, title: { text: "sensitivity" } }), yaxis2: axis({ ...percents, title: { text: "precision" } }),
     });
