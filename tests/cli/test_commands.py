@@ -276,8 +276,8 @@ def test_reproduce_on_the_phantom_and_again(call, tmp_path):
     for study in ("report-a", "report-b"):
         assert (tmp_path / "runs" / "reports" / study / "tables" / "logits.csv").is_file()
         assert (tmp_path / "runs" / "reports" / study / "figures" / "curves-batch.pdf").is_file()
-    code, out, _ = call(*command, "--json")
-    assert [study["runs"]["reused"] for study in json.loads(out)] == [6, 7]
+    code, out, _ = call("reproduce", "a", "--store", tmp_path / "runs", *small, "--json")
+    assert json.loads(out)["runs"]["reused"] == 6
 
 
 @pytest.mark.slow

@@ -175,13 +175,13 @@ def test_the_page_runs_its_own_script_and_the_library_alone(html):
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)[1].replace("&#39;", "'")
     allowed = re.search(r"script-src ([^;]+)", policy)[1].split()
     scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
-    packed = dict(re.findall(r'<script type="text/plain" id="(\w+)">(.*?)</script>', html, re.S))
-    library = gzip.decompress(base64.b64decode(packed["library"])).decode()
+    packed = dict(re.findall(r'<script type="text/plain" id="([\w-]+)">(.*?)</script>', html, re.S))
+    library = gzip.decompress(base64.b64decode(packed["packed-library"])).decode()
     hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in (*scripts, library)]
     assert allowed == [f"'sha256-{found}'" for found in hashes]
     assert "plotly.js v" in library[:200]
-    json.loads(gzip.decompress(base64.b64decode(packed["numbers"])))
-    assert html.count(packed["library"]) == 1
+    json.loads(gzip.decompress(base64.b64decode(packed["packed-numbers"])))
+    assert html.count(packed["packed-library"]) == 1
 
 
 def test_the_page_escapes_names(html):

@@ -67,7 +67,7 @@ def test_verdicts_come_when_they_are_computed(client, result):
 def test_the_report_comes_when_it_is_written(client):
     answer = wait_for(lambda: (a := client.get("/studies/small/report")) and "being written" not in a.text and a)
     assert answer.status_code == 200
-    assert '<h3 id="small-verdicts">' in answer.text
+    assert '<h3 id="study-small-verdicts">' in answer.text
     assert "script-src 'sha256-" in answer.headers["content-security-policy"]
 
 

@@ -38,7 +38,9 @@ def _compared(first: ArmResult, second: ArmResult, metrics: tuple[str, ...]) -> 
     )
     seeds = sorted(set(evidence.seeds_of("first")) & set(evidence.seeds_of("second")))
     differences, why = dict[str, Estimate](), None
-    if len(seeds) < 2:
+    if not metrics:
+        why = "the test images of one are sealed"
+    elif len(seeds) < 2:
         why = "fewer than two seeds in common"
     elif _images(first.done) != _images(second.done):
         why = "scored on other images"
@@ -51,11 +53,13 @@ def _compared(first: ArmResult, second: ArmResult, metrics: tuple[str, ...]) -> 
 
 
 def _images(runs: tuple[RunResult, ...]) -> set[tuple[str, ...]]:
-    """Return the test images of runs by what is in them: two sources may call different images the same."""
+    """Return the images that runs were scored on by what is in them: two sources may call other images the same."""
     found = set[tuple[str, ...]]()
     for run in runs:
         assert run.logits is not None, "a finished run has logits"
-        found.add(tuple(run.data.cases[row].digest for row in run.logits.test_rows))
+        # of a sealed study the validation images
+        rows = run.logits.test_rows if len(run.logits.test_rows) else run.logits.val_rows
+        found.add(tuple(run.data.cases[row].digest for row in rows))
     return found
 
 

@@ -78,19 +78,24 @@ def confident_cases(runs: Sequence[RunScores], most: int, without: Collection[st
         return []
     cases = sound[0].test[0]
     mine = [run for run in sound if run.test[0] is cases or run.test[0].key == cases.key]
-    chance_KNC = np.stack([_chance(run.test[1][None].astype(np.float64)) for run in mine])
-    called_KN = chance_KNC.argmax(axis=2)
-    sure_KN = np.where(called_KN != cases.labels_N, chance_KNC.max(axis=2), 0.0)
-    # two runs that are equally sure in double precision: the first
-    surest_N = sure_KN.argmax(axis=0)
-    sure_N = sure_KN.max(axis=0)
+    sure_N, called_N, surest_N = (
+        np.zeros(len(cases.labels_N)),
+        cases.labels_N.copy(),
+        np.zeros(len(cases.labels_N), int),
+    )
+    # one run after the other: thousands of them at once are gigabytes
+    for place, run in enumerate(mine):
+        chance_NC = _chance(run.test[1][None].astype(np.float64))
+        mine_N, most_N = chance_NC.argmax(axis=1), chance_NC.max(axis=1)
+        better_N = (mine_N != cases.labels_N) & (most_N > sure_N)
+        sure_N[better_N], called_N[better_N], surest_N[better_N] = most_N[better_N], mine_N[better_N], place
     ranked = [row for row in np.argsort(-sure_N, kind="stable").tolist() if sure_N[row] > 0]
     chosen = [row for row in ranked if cases.names[row] not in without][:most]
     return [
         ConfidentCase(
             case=cases.names[row],
             label=int(cases.labels_N[row]),
-            called=int(called_KN[surest_N[row], row]),
+            called=int(called_N[row]),
             chance=float(sure_N[row]),
             arm=mine[surest_N[row]].arm,
             seed=mine[surest_N[row]].seed,

@@ -266,6 +266,9 @@ def serve(
     token: Annotated[
         str | None, typer.Option("--token", metavar="TEXT", help="What a browser must know; needed on other addresses.")
     ] = None,
+    names: Annotated[
+        list[str], typer.Option("--allow-host", metavar="NAME", help="Another name that it goes by, as behind a proxy.")
+    ] = [],  # noqa: B006
     studies: Annotated[
         Path, typer.Option("--studies", metavar="DIR", help="Its study files can be started from the pages.")
     ] = Path(),
@@ -274,7 +277,7 @@ def serve(
     """Serve web pages to watch studies, start them, read reports, and try a model on an image."""
     from doubleread.cli.serve import serve_command
 
-    serve_command(store, host, port, token, studies, as_json)
+    serve_command(store, host, port, token, names, studies, as_json)
 
 
 @data_app.command("phantom")

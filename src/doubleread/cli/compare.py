@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from doubleread.report import words
 
@@ -16,15 +17,15 @@ def print_comparison(console: Console, found: dict[str, Any]) -> None:
     if found["settings"]:
         settings = Table("setting", first, second, title="What the two set otherwise", title_justify="left", box=None)
         for row in found["settings"]:
-            settings.add_row(row["path"], row["first"], row["second"])
+            settings.add_row(*(Text(row[key]) for key in ("path", "first", "second")))
         console.print(settings)
     columns = [words.column_name(metric) for metric in found["metrics"]]
     title = f"{first}, {second}, and the 95 % interval of the difference"
-    arms = Table("arm", "seeds", *columns, title=title, title_justify="left", box=None)
+    arms = Table("arm", "seeds", *columns, title=Text(title), title_justify="left", box=None)
     for row in found["arms"]:
         cells = [f"{c['first']}\n{c['second']}\n{c['difference'] or ''}" for c in row["cells"]]
         why = f"\nnot comparable: {row['why']}" if row["why"] else ""
-        arms.add_row(f"{row['arm']}{why}", str(row["seeds"]), *cells)
+        arms.add_row(*(Text(text) for text in (f"{row['arm']}{why}", str(row["seeds"]), *cells)))
     console.print(arms)
     for row in found["claims"]:
         mine, theirs = row["cells"]

@@ -14,7 +14,9 @@ if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn",
 from doubleread.server import serve
 
 
-def serve_command(store: Path, host: str, port: int, token: str | None, studies: Path, as_json: bool) -> None:
+def serve_command(
+    store: Path, host: str, port: int, token: str | None, names: list[str], studies: Path, as_json: bool
+) -> None:
     """Serve the pages until Ctrl-C."""
     if not studies.is_dir():
         raise UserError(f"--studies {studies}", "no such folder", "", "check the path")
@@ -25,4 +27,4 @@ def serve_command(store: Path, host: str, port: int, token: str | None, studies:
         else:
             err().print(f"{address}  (Ctrl-C stops it)", markup=False, soft_wrap=True)
 
-    serve(store, host=host, port=port, token=token, studies_folder=studies, say=say)
+    serve(store, host=host, port=port, token=token, names=names, studies_folder=studies, say=say)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from scipy.special import expit, softmax
 from scipy.stats import t
@@ -26,6 +27,8 @@ from doubleread.training.evaluation import Evaluator
 from doubleread.training.model import build_model, without_init
 from doubleread.training.pixels import Scaling, scaling_of
 
+MOST_SEEDS = 30
+"""Seeds of an arm that read an image, the first of those whose weights are kept."""
 MOST_WEIGHTS = 2**32
 """Bytes of one file of weights that is read."""
 
@@ -100,7 +103,7 @@ def open_reader(store: Store, study: str, arm: str) -> ArmReader:
     """Return the reader of an arm's finished runs whose weights are kept.
 
     Raises:
-        UserError: the store has no such study or arm, or no weights of it.
+        UserError: the store has no such study or arm, or no weights of it that can be read.
     """
     document = store.study_document(study)
     if document is None:
@@ -109,7 +112,7 @@ def open_reader(store: Store, study: str, arm: str) -> ArmReader:
     if arm not in found:
         raise UserError(f"arm {arm}", f"not an arm of {study}", f"expected one of {', '.join(found)}")
     rows = [row for row in store.runs_of(study) if row["arm"] == arm and row["state"] == State.DONE]
-    kept = [row for row in rows if weights_path(store.root, row["run_id"]).is_file()]
+    kept = [row for row in rows if weights_path(store.root, row["run_id"]).is_file()][:MOST_SEEDS]
     if not kept:
         raise UserError(f"arm {arm}", "no weights of it are kept", "", "train it with keep_weights: all")
     recipe, data = without_init(found[arm].recipe), open_prepared(store.data_folder / kept[0]["data_hash"])
@@ -138,7 +141,15 @@ def open_reader(store: Store, study: str, arm: str) -> ArmReader:
 
 def _model(recipe: Recipe, seed: int, data: RunData, path: Path) -> nn.Module:
     model = build_model(recipe, seed, data)
-    model.load_state_dict(load(read_bytes(path, limit=MOST_WEIGHTS)))
+    try:
+        model.load_state_dict(load(read_bytes(path, limit=MOST_WEIGHTS)))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"seed {seed}",
+            f"its weights cannot be read ({error})",
+            "",
+            "doubleread status --verify lists what is damaged",
+        ) from error
     return model.eval()
 
 

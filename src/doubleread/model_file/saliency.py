@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,8 @@ class Saliency:
     """A map of |integrated gradients|, (height, width), 0 to 1, mean over the seeds; the same of untrained weights.
 
     `agreement` is Spearman's correlation of the two: where it is high, the map shows the image or the architecture and
-    not what was learned (Adebayo et al. 2018). The map is no evidence either way (Sundararajan et al. 2017 for the
-    method).
+    not what was learned (Adebayo et al. 2018); NaN where a map has one value. The map is no evidence either way
+    (Sundararajan et al. 2017 for the method).
     """
 
     trained: np.ndarray
@@ -59,7 +60,7 @@ def saliency_of(reader: ArmReader, pixels: np.ndarray, target: int) -> Saliency:
     trained, drawn = np.mean(maps, axis=0), _map(untrained, reader, 0, pixels, target)
     varied = trained.std() > 0 and drawn.std() > 0
     ranks = rankdata(trained), rankdata(drawn)
-    agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else 0.0
+    agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
     return Saliency(trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
 
 

@@ -144,7 +144,7 @@ def _counts(scored: Sequence[tuple[CaseSet, np.ndarray]]) -> dict[str, Any]:
     """Return how many negative and positive cases there are, and at each cut how many of them are called positive.
 
     A case is called positive where its probability is above the cut. Counts are means over the seeds, with the lowest
-    and the highest.
+    and the highest, and those of the cases that are not called positive.
     """
     labels = [cases.labels_N for cases, _ in scored]
     called = [
@@ -152,11 +152,15 @@ def _counts(scored: Sequence[tuple[CaseSet, np.ndarray]]) -> dict[str, Any]:
         for cases, logits_N in scored
     ]
     called_RCG = np.array(called)
+    cases_RC1 = np.array([[(labels_N == label).sum() for label in (0, 1)] for labels_N in labels])[:, :, None]
+    rest_RCG = cases_RC1 - called_RCG
     return {
-        "cases": _shorts([float(np.mean([(labels_N == label).sum() for labels_N in labels])) for label in (0, 1)]),
+        "cases": _shorts(cases_RC1.mean(axis=0)[:, 0]),
         "mean": [_shorts(row) for row in called_RCG.mean(axis=0)],
         "lo": called_RCG.min(axis=0).tolist(),
         "hi": called_RCG.max(axis=0).tolist(),
+        "rest_lo": rest_RCG.min(axis=0).tolist(),
+        "rest_hi": rest_RCG.max(axis=0).tolist(),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from doubleread.analysis import StudyResult
 from doubleread.recipe.data import DrawnSplit
 from doubleread.report import words
-from doubleread.report.methods import margins_text, split_text
+from doubleread.report.methods import intervals_text, margins_text, split_text
 from doubleread.report.sentences import amount
 
 NOT_REPORTED = "NOT REPORTED"
@@ -55,17 +55,20 @@ def _hashes(result: StudyResult) -> str:
 
 
 def _preprocessing(result: StudyResult) -> str:
-    spec = result.study.data
-    size = f"{spec.image_size} × {spec.image_size}"
-    return f"resized to {size} with antialiasing, {spec.channels}, intensity “{spec.intensity}”"
+    specs = [arm.data for arm in result.study.arms]
+    ways = dict.fromkeys(
+        f"resized to {spec.image_size} × {spec.image_size} with antialiasing, {spec.channels},"
+        f" intensity “{spec.intensity}”"
+        for spec in specs
+    )
+    return "; or ".join(ways)
 
 
 def _exclusions(result: StudyResult) -> str:
-    listed, used = (
-        sum(data.meta["listed"] for data in result.data),
-        sum(len(data.cases) for data in result.data),
-    )
-    unread = sum(len(data.meta["unreadable"]) for data in result.data)
+    # two sets of one source, at two sizes, are the same images
+    sources = {(str(data.meta["source"]), len(data.cases)): data for data in result.data}.values()
+    listed, used = sum(data.meta["listed"] for data in sources), sum(len(data.cases) for data in sources)
+    unread = sum(len(data.meta["unreadable"]) for data in sources)
     parts = [f"{unread:,} of {listed:,} images could not be read"]
     if drawn := listed - used - unread:
         parts.append(f"{drawn:,} were not drawn into the sample")
@@ -76,7 +79,9 @@ def _exclusions(result: StudyResult) -> str:
 def _partitions(result: StudyResult) -> str:
     split = result.study.data.split
     level = {"case": "images", "subject": "subjects", "group": "subjects and copies"}
-    disjoint = f"disjoint by {level[split.by]}" if isinstance(split, DrawnSplit) else "as given"
+    disjoint = "as given"
+    if isinstance(split, DrawnSplit):
+        disjoint = f"training and validation disjoint by {level[split.by]}"
     said = split_text(split)
     return f"{disjoint}: {said[:1].lower()}{said[1:].rstrip('.')}"
 
@@ -128,7 +133,10 @@ def _runs(result: StudyResult) -> str:
 
 
 def _hardware(result: StudyResult) -> str:
-    found = {f"{e['processor']}, {e['cores']} cores, {e['system']}, {e['computed']}" for e in result.environments}
+    found = {
+        f"{e.get('cuda_device') or e['processor']}, {e['cores']} cores, {e['system']}, {e.get('computed', 'cpu')}"
+        for e in result.environments
+    }
     return "; ".join(sorted(found))
 
 
@@ -149,7 +157,7 @@ def _tests(result: StudyResult) -> str | None:
     if not result.study.claims:
         return None
     margins = margins_text(result.study.claims)
-    return f"95 % intervals over seeds and test subjects (Obuchowski–Rockette, Hillis); margins: {margins}"
+    return f"{intervals_text(result.study.claims)} Margins: {margins}"
 
 
 def _multiplicity(result: StudyResult) -> str | None:
@@ -179,8 +187,8 @@ def _failures(result: StudyResult) -> str | None:
 
 
 def _leakage(result: StudyResult) -> str:
-    shared = sum(len(data.meta["audit"]["shared_subjects"]) for data in result.data)
-    copies = sum(data.meta["audit"]["duplicates_across"] for data in result.data)
+    shared = max(len(data.meta["audit"]["shared_subjects"]) for data in result.data)
+    copies = max(data.meta["audit"]["duplicates_across"] for data in result.data)
     rules = ", ".join(dict.fromkeys(f"“{data.meta['subject_rule']}”" for data in result.data))
     measured = "; leakage measured by runs on a grouped split" if result.study.measures_leakage else ""
     return f"{shared:,} subjects (rule {rules}) and {copies:,} groups of copies stand in two splits{measured}"

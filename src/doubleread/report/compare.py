@@ -14,7 +14,7 @@ from doubleread.stats import Estimate
 
 NOTE = (
     "Differences are the first study's less the second's, over the seeds that both have, with a 95 % interval that"
-    " counts seeds and test images. They were not claimed beforehand, nor corrected for their number: a lead, not"
+    " counts seeds and images. They were not claimed beforehand, nor corrected for their number: a lead, not"
     " a verdict."
 )
 
@@ -32,7 +32,7 @@ def comparison_section(first: StudyResult, second: StudyResult) -> dict[str, Any
             {"title": claim_title(mine), "cells": [_claim(mine), _claim(theirs)]}
             for mine in first.claims
             for theirs in second.claims
-            if mine.claim.id == theirs.claim.id
+            if mine.claim.canonical() == theirs.claim.canonical()
         ],
     }
 
@@ -56,7 +56,7 @@ def comparison_json(first: StudyResult, second: StudyResult) -> dict[str, Any]:
             {"id": mine.claim.id, "verdicts": [mine.verdict.value, theirs.verdict.value]}
             for mine in first.claims
             for theirs in second.claims
-            if mine.claim.id == theirs.claim.id
+            if mine.claim.canonical() == theirs.claim.canonical()
         ],
     }
 
@@ -64,12 +64,20 @@ def comparison_json(first: StudyResult, second: StudyResult) -> dict[str, Any]:
 def settings_that_differ(first: StudyResult, second: StudyResult) -> list[dict[str, str]]:
     """Return the settings of data, recipe and seeds that two studies have otherwise, by dotted path."""
     both = [_settings(result) for result in (first, second)]
+    names = [arm.name for arm in first.study.arms if any(arm.name == other.name for other in second.study.arms)]
+    for settings, result in zip(both, (first, second), strict=True):
+        # what an experiment sets for itself shows in its arms
+        recipes = {arm.name: words.recipe_text(arm) for arm in result.study.arms if arm.name in names}
+        settings |= {f"recipe of {name}": text for name, text in recipes.items()}
     paths = dict.fromkeys(path for settings in both for path in settings)
-    return [
+    found = [
         {"path": path, "first": both[0].get(path, "–"), "second": both[1].get(path, "–")}
         for path in paths
         if both[0].get(path) != both[1].get(path)
     ]
+    # where the base differs, so does every recipe: that is said once
+    base = any(not row["path"].startswith("recipe of ") for row in found)
+    return [row for row in found if not (base and row["path"].startswith("recipe of "))]
 
 
 def _settings(result: StudyResult) -> dict[str, str]:

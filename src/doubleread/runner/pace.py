@@ -5,7 +5,7 @@ from __future__ import annotations
 from doubleread.runner.live import Live
 
 ENOUGH = 0.02
-"""The share of all work after which the pace since the first of it is taken; before, that since the start."""
+"""The share of all work that must have been done since the first of it was seen."""
 
 
 class Pace:
@@ -26,5 +26,6 @@ class Pace:
             self._first = elapsed, live.work_done
         since, done = elapsed - self._first[0], live.work_done - self._first[1]
         if done < ENOUGH * live.work_total or since <= 0:
-            since, done = elapsed, live.work_done
+            # what was there at the first look may be older than this start: checkpoints that runs go on from
+            return None
         return (live.work_total - live.work_done) * since / done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Context:
     later: Later = field(default_factory=Later)
     reading: Later = field(default_factory=Later)
     read_seconds: float = 60.0
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    waiting: int = 0
     templates: Environment = field(default_factory=_environment)
 
     def render(self, template: str, **values: Any) -> HTMLResponse:
@@ -66,18 +69,17 @@ class Context:
             yield store
 
     def startable(self) -> dict[str, str]:
-        """Return the studies that can be started by name: those of the store, built-in ones, files of the folder."""
-        with self.store() as store:
-            found = {study["name"]: study["name"] for study in store.studies()}
-        found = {**dict.fromkeys(BUILT_IN, ""), **found}
-        found = {name: what or name for name, what in found.items()}
+        """Return the studies that can be started by name: built-in ones, files of the folder, those of the store."""
+        found = {name: name for name in BUILT_IN}
         for path in sorted([*self.studies_folder.glob("*.yaml"), *self.studies_folder.glob("*.yml")]):
             try:
                 found[load_study(path).name] = str(path)
             except (UserError, OSError):
                 # other files of YAML lie about in folders
                 continue
-        return found
+        # what the store knows goes on as it is there, with the seeds and settings that it was given
+        with self.store() as store:
+            return found | {study["name"]: study["name"] for study in store.studies()}
 
     @property
     def explains(self) -> bool:

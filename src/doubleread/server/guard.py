@@ -93,9 +93,10 @@ class Guard:
             await limited.broken(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
-        if headers.get("host", "").lower() not in self._allowed.hosts:
+        hosts = self._allowed.hosts
+        if headers.get("host", "").lower() not in hosts:
             return PlainTextResponse("this server has another name", 421)
-        if scope["method"] not in SAFE and not _from_here(headers):
+        if scope["method"] not in SAFE and not _from_here(headers, hosts):
             return PlainTextResponse("asked from another site", 403)
         if (length := headers.get("content-length", "0")).isdigit() is False or int(length) > MOST_BODY:
             return PlainTextResponse(f"at most {MOST_BODY:,} bytes", 413)
@@ -145,12 +146,12 @@ class _Limited:
         return message
 
 
-def _from_here(headers: dict[str, str]) -> bool:
+def _from_here(headers: dict[str, str], hosts: frozenset[str]) -> bool:
     """Tell whether a request that changes something comes from this server's own pages, or from no browser at all."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    return origin is None or urlsplit(origin).netloc.lower() in hosts
 
 
 def _same(given: str, token: str) -> bool:

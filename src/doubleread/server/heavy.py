@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,35 +25,52 @@ from doubleread.report.verdict_section import verdict_section
 from doubleread.store import open_store
 from doubleread.study import study_of
 
-MOST_KEPT = 8
-"""Results of each kind that are kept."""
+MOST_KEPT = 16
+"""Results that are kept."""
 MOST_READERS = 2
 SHOWN_PIXELS = 320
 
 
+@dataclass
+class _Asked:
+    """A question that was asked: for which version, its answer to come, and whether someone has had it."""
+
+    version: str
+    future: Future[Any]
+    given: bool = False
+
+
 class Later:
-    """Computes in one other process, and keeps the latest results by key."""
+    """Computes in one other process, one thing at a time, and keeps the latest results."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
-        self._found: OrderedDict[tuple[Any, ...], Future[Any]] = OrderedDict()
+        self._asked: OrderedDict[tuple[Any, ...], _Asked] = OrderedDict()
         self._lock = threading.Lock()
 
     def ask(self, work: Callable[..., Any], *arguments: Any, version: str = "") -> Future[Any]:
         """Return the future of `work(*arguments)`; asked again with the same `version`, the same one.
 
-        What failed is computed anew when it is asked for the next time.
+        While it is computed, it is not asked for a second time, whatever has changed meanwhile: whoever waits gets it,
+        and who asks after that a new one. What failed is given once, and then computed anew.
         """
-        key = (work.__name__, arguments, version)
+        key = (work.__name__, arguments)
         with self._lock:
-            found = self._found.get(key)
-            if found is None or (found.done() and found.exception() is not None):
-                found = self._submit(work, *arguments)
-                self._found[key] = found
-                while len(self._found) > MOST_KEPT:
-                    self._found.popitem(last=False)
-            self._found.move_to_end(key)
-            return found
+            asked = self._asked.get(key)
+            if asked is not None and asked.future.done() and asked.given:
+                failed = asked.future.cancelled() or asked.future.exception() is not None
+                asked = None if failed or asked.version != version else asked
+            if asked is None:
+                asked = self._asked[key] = _Asked(version, self._submit(work, *arguments))
+                self._forget()
+            asked.given = asked.future.done()
+            self._asked.move_to_end(key)
+            return asked.future
+
+    def _forget(self) -> None:
+        finished = [key for key, asked in self._asked.items() if asked.future.done()]
+        for key in finished[: max(0, len(self._asked) - MOST_KEPT)]:
+            del self._asked[key]
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Return the future of `work(*arguments)`, which is not kept."""
@@ -139,6 +157,6 @@ def read_image(root: Path, study: str, arm: str, version: str, content: bytes, e
             "towards": found.classes[target],
             "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
             "untrained": thumbnail((255 * maps.untrained).astype("uint8"), SHOWN_PIXELS),
-            "agreement": maps.agreement,
+            "agreement": None if maps.agreement != maps.agreement else maps.agreement,
         }
     return said

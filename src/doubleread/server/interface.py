@@ -20,6 +20,8 @@ from doubleread.store import Listing, list_runs
 MOST_ROWS = 500
 MOST_UPLOAD = 24 * 2**20
 """Bytes of an image that is read."""
+MOST_WAITING = 8
+"""Images that are read or wait for it."""
 SORTS = Literal[
     "arm", "seed", "state", "epochs", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds", "finished"
 ]
@@ -183,12 +185,27 @@ def begin(here: Context, study: str, seeds: int | None, workers: int | None) -> 
 
 
 async def read_upload(here: Context, study: str, arm: str, image: UploadFile, explain: bool) -> dict[str, Any]:
-    """Return what an arm says of an uploaded image; decoding and computing happen in another process."""
-    with here.store_with(study) as store:
-        version = version_of(store, study)
+    """Return what an arm says of an uploaded image; decoding and computing happen in another process, one at a time."""
+    version = await asyncio.to_thread(_version, here, study)
     content = await image.read(MOST_UPLOAD + 1)
     if len(content) > MOST_UPLOAD:
         raise HTTPException(413, f"an image of at most {MOST_UPLOAD:,} bytes")
+    if here.waiting >= MOST_WAITING:
+        raise HTTPException(503, "other images are being read; try again in a moment")
+    here.waiting += 1
+    try:
+        async with here.turns:
+            return await _in_turn(here, study, arm, version, content, explain)
+    finally:
+        here.waiting -= 1
+
+
+def _version(here: Context, study: str) -> str:
+    with here.store_with(study) as store:
+        return version_of(store, study)
+
+
+async def _in_turn(here: Context, study: str, arm: str, version: str, content: bytes, explain: bool) -> dict[str, Any]:
     future = here.reading.run(read_image, here.root, study, arm, version, content, explain)
     try:
         return await asyncio.wait_for(asyncio.wrap_future(future), here.read_seconds)

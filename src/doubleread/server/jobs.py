@@ -37,6 +37,12 @@ class Job:
         """Whether it ended otherwise than well, without having been asked to stop."""
         return not self.running and self.process.returncode != 0 and not self.stopping
 
+    def stop(self) -> None:
+        """Ask it to stop, once: a second wish would end its runs without a checkpoint."""
+        if not self.stopping:
+            self.stopping = True
+            self.process.send_signal(signal.SIGINT)
+
 
 class Jobs:
     """The jobs of one store, the latest of each study; a store has one writer, so one job runs at a time."""
@@ -66,7 +72,13 @@ class Jobs:
             words += ["--seeds", str(seeds)] if seeds is not None else []
             words += ["--workers", str(workers)] if workers is not None else []
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                # Ctrl-C at the server's terminal is the server's: a second wish to stop would end the runs at once
+                start_new_session=True,
             )
             job = Job(study=study, process=process)
             self._jobs[study] = job
@@ -82,15 +94,13 @@ class Jobs:
         job = self._jobs.get(study)
         if job is None or not job.running:
             raise UserError(f"stop {study}", "this server is not training it")
-        job.stopping = True
-        job.process.send_signal(signal.SIGINT)
+        job.stop()
 
     def close(self) -> None:
         """Stop what is under way, and wait until it has left its checkpoints."""
         running = [job for job in self._jobs.values() if job.running]
         for job in running:
-            job.stopping = True
-            job.process.send_signal(signal.SIGINT)
+            job.stop()
         for job in running:
             try:
                 job.process.wait(STOP_SECONDS)

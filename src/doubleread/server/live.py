@@ -72,6 +72,7 @@ def growing_curves(root: Path, name: str) -> dict[str, Any]:
                 for curve in CURVES:
                     drawn["curves"][curve].append([short(epoch[curve]) for epoch in epochs])
     return {
+        "growing": True,
         "palette": list(COLOURS),
         "verdicts": {},
         "titles": {experiment.name: experiment.title for experiment in study.experiments},

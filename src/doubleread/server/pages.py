@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def study_page(study: StudyName, here: Here) -> HTMLResponse:
                 return here.render("waiting.html", study=study, job=here.jobs.of(study))
     with here.store_with(study) as store:
         found = study_in(store, study)
-    progress, _ = progress_of(here, study)
+    progress, *_ = progress_of(here, study)
     return here.render(
         "study.html", study=study, tab="live", question=found.question, progress=progress, grows=found.looks is not None
     )
@@ -55,8 +56,7 @@ def study_page(study: StudyName, here: Here) -> HTMLResponse:
 @router.get("/studies/{study}/events")
 async def study_events(study: StudyName, request: Request, here: Here) -> StreamingResponse:
     """Progress as server-sent events."""
-    with here.store_with(study):
-        pass
+    await asyncio.to_thread(_must_be_there, here, study)
     return StreamingResponse(
         events(request, here, study), media_type="text/event-stream", headers={"cache-control": "no-store"}
     )
@@ -101,7 +101,7 @@ def runs_page(
     with here.store_with(study) as store:
         rows, total = list_runs(store, study, wanted)
     template = "runs_table.html" if request.headers.get("hx-target") == "runs" else "runs.html"
-    return here.render(
+    found = here.render(
         template,
         study=study,
         tab="runs",
@@ -113,6 +113,9 @@ def runs_page(
         columns=list(COLUMNS),
         states=[one.value for one in State],
     )
+    # one address, a page or a piece of one: a browser that goes back must not show the piece
+    found.headers["vary"] = "HX-Target"
+    return found
 
 
 @router.get("/studies/{study}/runs/{run_id}")
@@ -152,7 +155,11 @@ def reading_page(here: Here, study: Annotated[str, Query(max_length=60)] = "") -
     with here.store() as store:
         names = [one["name"] for one in store.studies()]
         chosen = study if study in names else next(iter(names), None)
-        arms = [arm.name for arm in study_in(store, chosen).arms] if chosen is not None else []
+        try:
+            arms = [arm.name for arm in study_in(store, chosen).arms] if chosen is not None else []
+        except UserError:
+            # kept by an older or newer program: there may be others to choose
+            arms = []
     return here.render("read.html", studies=names, study=chosen, arms=arms, explains=here.explains)
 
 
@@ -192,6 +199,11 @@ def stop_page(study: StudyName, here: Here) -> RedirectResponse:
     except UserError as error:
         raise HTTPException(409, str(error)) from error
     return RedirectResponse(f"/studies/{study}", 303)
+
+
+def _must_be_there(here: Context, study: str) -> None:
+    with here.store_with(study):
+        pass
 
 
 def _now(here: Context, work: Any, study: str, version: str) -> Any:

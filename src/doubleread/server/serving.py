@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 import uvicorn
 
@@ -16,10 +17,16 @@ from doubleread.server.guard import Allowed
 from doubleread.store import open_store
 
 
-def hosts_of(host: str, port: int) -> frozenset[str]:
-    """Return what Host may say to a server on an address: loopback goes by its usual names."""
-    names = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else {f"[{host}]" if ":" in host else host}
-    return frozenset({f"{name}:{port}" for name in names} | (set(names) if port == 80 else set()))
+def hosts_of(host: str, port: int, more: Sequence[str] = ()) -> frozenset[str]:
+    """Return what Host may say to a server on an address: loopback goes by its usual names, `more` are others.
+
+    Each name may come with the port or, as behind a proxy or on port 80, without one; only `more` may do so elsewhere.
+    """
+    own = {f"[{host}]" if ":" in host else host.lower()}
+    names = own | {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else own
+    others = {name.lower() for name in more}
+    bare = names if port == 80 else set[str]()
+    return frozenset({f"{name}:{port}" for name in names | others} | others | bare)
 
 
 def is_loopback(host: str) -> bool:
@@ -32,7 +39,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def allowed_on(host: str, port: int, token: str | None) -> Allowed:
+def allowed_on(host: str, port: int, token: str | None, more: Sequence[str] = ()) -> Allowed:
     """Return whom a server on an address lets in.
 
     Raises:
@@ -49,24 +56,40 @@ def allowed_on(host: str, port: int, token: str | None) -> Allowed:
             "expected 127.0.0.1, or a --token",
             f"add --token {secrets.token_urlsafe(24)}",
         )
-    return Allowed(hosts=hosts_of(host, port), token=token)
+    return Allowed(hosts=hosts_of(host, port, more), token=token)
 
 
 def serve(
-    root: Path, *, host: str, port: int, token: str | None, studies_folder: Path, say: Callable[[str], None]
+    root: Path,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    names: Sequence[str],
+    studies_folder: Path,
+    say: Callable[[str], None],
 ) -> None:
     """Serve the store in `root` until it is stopped; `say` gets the address.
 
     Raises:
         UserError: see `allowed_on`; or the store cannot be used, or the address is taken.
     """
-    allowed = allowed_on(host, port, token)
+    allowed = allowed_on(host, port, token, names)
     with open_store(root):
         pass
     app = create_app(root, allowed, studies_folder=studies_folder)
     shown = f"[{host}]" if ":" in host else host
-    say(f"http://{shown}:{port}/{f'?token={token}' if token else ''}")
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", server_header=False, timeout_keep_alive=10)
+    query = f"?{urlencode({'token': token})}" if token else ""
+    say(f"http://{shown}:{port}/{query}")
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=2,
+    )
     server = uvicorn.Server(config)
     # the server heeds both signals, then sends itself the one it got: that is the way it is stopped, and no mishap
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 from doubleread.nouns import State
 from doubleread.store.artifacts import attempt_folder, read_progress
 from doubleread.store.store import Store
+
+DIFFERENT = (
+    "(SELECT runs.*, min(uses.arm) AS arm FROM uses JOIN runs USING (run_id) WHERE uses.study = ? GROUP BY run_id)"
+)
+"""The different runs of a study, each with the first arm that it stands for."""
 
 
 def standing(store: Store, study: str) -> dict[str, Any]:
@@ -17,21 +22,26 @@ def standing(store: Store, study: str) -> dict[str, Any]:
     `study`; `runs`, how many different ones are planned, waiting, and in each state; `running`, those under way;
     `seconds_left`, None where it cannot be told; `not_done`, those with a reason why.
     """
-    rows = list({row["run_id"]: row for row in reversed(store.runs_of(study))}.values())[::-1]
-    states = [row["state"] for row in rows]
-    running = [row for row in rows if row["state"] == State.RUNNING]
-    counts = {state.value: states.count(state) for state in State if state is not State.PLANNED}
-    under_way = [_running(store, row) for row in running]
+    by_arm = store.query(
+        f"SELECT arm, state, count(*) AS runs, sum(seconds) AS seconds, count(seconds) AS timed FROM {DIFFERENT}"
+        " GROUP BY arm, state",
+        study,
+    )
+    counts = {state: sum(row["runs"] for row in by_arm if row["state"] == state) for state in State}
+    rows = store.query(
+        f"SELECT run_id, arm, seed, attempts, recipe FROM {DIFFERENT} WHERE state = 'running' ORDER BY arm, seed", study
+    )
+    running = [_running(store, row) for row in rows]
+    why = store.query(
+        f"SELECT arm, seed, state, reason FROM {DIFFERENT} WHERE reason IS NOT NULL ORDER BY arm, seed", study
+    )
+    others = {state.value: n for state, n in counts.items() if state is not State.PLANNED}
     return {
         "study": study,
-        "runs": {"planned": len(rows), **counts, "waiting": states.count(State.PLANNED)},
-        "running": under_way,
-        "seconds_left": _seconds_left(rows, under_way),
-        "not_done": [
-            {"arm": row["arm"], "seed": row["seed"], "state": row["state"], "reason": row["reason"]}
-            for row in rows
-            if row["reason"]
-        ],
+        "runs": {"planned": sum(counts.values()), **others, "waiting": counts[State.PLANNED]},
+        "running": running,
+        "seconds_left": _seconds_left(by_arm, running),
+        "not_done": why,
     }
 
 
@@ -41,24 +51,25 @@ def _running(store: Store, row: dict[str, Any]) -> dict[str, Any]:
         "arm": row["arm"],
         "seed": row["seed"],
         "epoch": len(epochs),
-        "epochs": row["recipe"]["epochs"],
+        "epochs": json.loads(row["recipe"])["epochs"],
         "train_loss": epochs[-1]["train_loss"] if epochs else None,
         "val_loss": epochs[-1]["val_loss"] if epochs else None,
     }
 
 
-def _seconds_left(rows: Sequence[dict[str, Any]], running: Sequence[dict[str, Any]]) -> float | None:
+def _seconds_left(by_arm: Sequence[dict[str, Any]], running: Sequence[dict[str, Any]]) -> float | None:
     """Return the seconds that the rest takes, if each arm's runs take as long as its finished ones."""
-    spent = [row["seconds"] for row in rows if row["seconds"] is not None]
-    if not spent or not running:
+    timed = [row for row in by_arm if row["timed"]]
+    if not timed or not running:
         return None
-    by_arm: dict[str, list[float]] = {}
-    for row in rows:
-        if row["seconds"] is not None:
-            by_arm.setdefault(row["arm"], []).append(row["seconds"])
-    left = [row["arm"] for row in rows if row["state"] == State.PLANNED]
-    seconds = sum(fmean(by_arm.get(arm, spent)) for arm in left)
+    usual = sum(row["seconds"] for row in timed) / sum(row["timed"] for row in timed)
+    seconds_of = {
+        arm: sum(row["seconds"] for row in timed if row["arm"] == arm)
+        / sum(row["timed"] for row in timed if row["arm"] == arm)
+        for arm in {row["arm"] for row in timed}
+    }
+    waiting = [row for row in by_arm if row["state"] == State.PLANNED]
+    seconds = sum(row["runs"] * seconds_of.get(row["arm"], usual) for row in waiting)
     # of those under way, what they have not done yet
-    for run in running:
-        seconds += fmean(by_arm.get(run["arm"], spent)) * (1 - run["epoch"] / run["epochs"])
+    seconds += sum(seconds_of.get(run["arm"], usual) * (1 - run["epoch"] / run["epochs"]) for run in running)
     return seconds / len(running)

@@ -87,6 +87,7 @@ const charts = (() => {
       customdata: beyond.map(([c]) => `${c.verdict}<br>${c.text}`), hovertemplate: "%{y}<br>%{customdata}<extra></extra>" });
     chart.plot.style.height = `${Math.max(170, 110 + 26 * claims.length)}px`;
     draw(chart, traces.filter((trace) => trace.x.length), {
+      showlegend: true,
       xaxis: axis({ range: [-limit, limit], title: { text: "gain in the claimed direction, in margins" } }),
       yaxis: axis({ categoryorder: "array", categoryarray: claims.map((c) => c.label).reverse(),
         range: [-0.7, claims.length - 0.3], ticktext: claims.map((c) => cut(c.label)), tickvals: claims.map((c) => c.label),
@@ -151,23 +152,37 @@ const charts = (() => {
 
   const panels = [["accuracy", "train_accuracy", "val_accuracy"], ["loss", "train_loss", "val_loss"]];
   const curves = (chart, found, study) => {
-    const state = { view: "together", seeds: "mean", log: false, shown: new Set(found.slice(0, 8).map((arm) => arm.label)) };
+    const state = { view: "together", seeds: "mean", log: false, shown: new Set(), growing: Boolean(study.growing) };
     const redraw = () => drawCurves(chart, found, study, state);
-    const seeds = [...new Set(found.flatMap((arm) => arm.seeds))].sort((a, b) => a - b);
     const change = (key) => (value) => { state[key] = value; redraw(); };
+    const which = element("select", {}), ticks = element("fieldset", { hidden: true }, element("legend", {}, "arms"));
+    which.addEventListener("change", () => change("seeds")(which.value));
     chart.controls.append(
       choice("view", [["together", "all arms together"], ["report", "a row for each arm"]], change("view")),
-      choice("seeds", [["mean", "mean and range"], ["all", "every seed"], ...seeds.map((s) => [String(s), `seed ${s}`])], change("seeds")),
-      tick("loss on a log scale", false, change("log")),
+      element("label", {}, "seeds ", which), tick("loss on a log scale", false, change("log")), ticks,
     );
-    if (found.length > 1) {
-      const boxes = found.map((arm) => tick(arm.label, state.shown.has(arm.label), (on) => {
-        if (on) state.shown.add(arm.label); else state.shown.delete(arm.label);
-        redraw();
-      }));
-      chart.controls.append(element("fieldset", {}, element("legend", {}, "arms"), ...boxes));
-    }
-    const update = (newer) => { found = newer; redraw(); };
+    // arms and seeds that come while a study is trained are offered too
+    const offered = { arms: new Set(), seeds: new Set() };
+    const offer = () => {
+      for (const arm of found.filter(({ label }) => !offered.arms.has(label))) {
+        offered.arms.add(arm.label);
+        if (state.shown.size < 8) state.shown.add(arm.label);
+        ticks.append(tick(arm.label, state.shown.has(arm.label), (on) => {
+          if (on) state.shown.add(arm.label); else state.shown.delete(arm.label);
+          redraw();
+        }));
+      }
+      ticks.hidden = offered.arms.size < 2;
+      const seeds = new Set(found.flatMap((arm) => arm.seeds));
+      if (seeds.size !== offered.seeds.size || which.options.length === 0) {
+        offered.seeds = seeds;
+        const choices = [["mean", "mean and range"], ["all", "every seed"], ...[...seeds].sort((x, y) => x - y).map((s) => [String(s), `seed ${s}`])];
+        which.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
+        which.value = state.seeds;
+      }
+    };
+    offer();
+    const update = (newer) => { found = newer; offer(); redraw(); };
     return Object.assign(redraw, { update });
   };
   const drawCurves = (chart, found, plain, state) => {
@@ -195,7 +210,7 @@ const charts = (() => {
         const dash = rows ? "solid" : training ? "dot" : dashes[(Math.floor(arm.place / study.palette.length) % 2)];
         const name = rows ? split : `${arm.label}, ${split}`;
         const where = { xaxis: `x${at}`, yaxis: `y${at}` };
-        for (const trace of lines(arm, key, name, colour, dash, state.seeds)) {
+        for (const trace of lines(arm, key, name, colour, dash, state)) {
           traces.push({ ...trace, ...where, legendgroup: name, showlegend: trace.showlegend !== false && !named.has(name) });
           if (trace.showlegend !== false) named.add(name);
         }
@@ -204,15 +219,17 @@ const charts = (() => {
     chart.plot.style.height = `${height}px`;
     draw(chart, traces, layout);
   };
-  const lines = (arm, key, name, colour, dash, seeds) => {
+  const lines = (arm, key, name, colour, dash, { seeds, growing }) => {
     const values = arm.curves[key], made = [];
     const line = (y, label, width) => ({ x: y.map((_, i) => i + 1), y, name, mode: y.length === 1 ? "markers" : "lines",
       line: { color: colour, width, dash }, marker: { color: colour },
       hovertemplate: `${arm.label}, ${label}<br>epoch %{x}: %{y${key.endsWith("accuracy") ? ":.2%" : ""}}<extra></extra>` });
     if (!values.length) return made;
     if (seeds === "mean") {
-      const shortest = Math.min(...values.map((curve) => curve.length));
-      const x = Array.from({ length: shortest }, (_, i) => i + 1), at = x.map((_, i) => values.map((curve) => curve[i] ?? NaN));
+      // of finished runs as far as all go, for a mean of those that are left is of another sort; while they grow, of those there are
+      const lengths = values.map((curve) => curve.length), last = growing ? Math.max(...lengths) : Math.min(...lengths);
+      const x = Array.from({ length: last }, (_, i) => i + 1);
+      const at = x.map((_, i) => values.map((curve) => curve[i]).filter((value) => value !== null && value !== undefined));
       made.push(band(x, at.map((v) => Math.min(...v)), at.map((v) => Math.max(...v)), colour, name));
       made.push(line(at.map((v) => v.reduce((a, b) => a + b, 0) / v.length), `mean of ${key.replace("_", " ")}`, 2.2));
     } else {
@@ -277,9 +294,9 @@ const charts = (() => {
     const [negatives, positives] = counts.cases;
     const cell = (label) => {
       const all = counts.cases[label], called = counts.mean[label][cut];
-      const range = [counts.lo[label][cut], counts.hi[label][cut]];
+      const range = [counts.lo[label][cut], counts.hi[label][cut]], rest = [counts.rest_lo[label][cut], counts.rest_hi[label][cut]];
       const of = (mean, lo, hi) => `${mean.toFixed(lo === hi ? 0 : 1)}${lo === hi ? "" : ` (${lo} to ${hi})`}`;
-      return [of(all - called, Math.round(all - range[1]), Math.round(all - range[0])), of(called, ...range)];
+      return [of(all - called, ...rest), of(called, ...range)];
     };
     const row = (label) => element("tr", {}, element("th", { scope: "row" }, `labelled ${classes[label]}`),
       ...cell(label).map((text, called) => element("td", { class: called === label ? "right" : "wrong" }, text)));

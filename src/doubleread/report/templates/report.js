@@ -1,7 +1,7 @@
 "use strict";
 // Unpacks the chart library and the numbers that the page carries, and draws each figure when it comes into view.
 (async () => {
-  const packed = (id) => document.getElementById(id);
+  const packed = (id) => document.getElementById(`packed-${id}`);
   if (!packed("numbers") || !("DecompressionStream" in window)) return;
   const unpack = async (id) => {
     const bytes = Uint8Array.from(atob(packed(id).textContent), (letter) => letter.charCodeAt(0));

@@ -8,9 +8,8 @@
     const refresh = async () => {
       if (busy) { again = true; return; }
       busy = true;
-      const answer = await fetch(place.dataset.curves);
-      if (answer.ok) {
-        const study = await answer.json();
+      const study = await fetch(place.dataset.curves).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+      if (study) {
         for (const [name, arms] of Object.entries(study.curves)) {
           if (redraws.has(name)) { redraws.get(name).update(arms); continue; }
           const figure = document.createElement("figure");
