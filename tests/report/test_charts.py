@@ -18,11 +18,12 @@ from doubleread.analysis import (
 )
 from doubleread.report.charts import CUTS, charts_of
 from doubleread.report.checklist import NOT_REPORTED, checklist
-from doubleread.report.methods import bibtex, citation, methods
+from doubleread.report.methods import bibtex, citation, intervals_text, margins_text, methods
+from doubleread.report.sentences import amount
 from doubleread.runner import Silent, prepare_study, train_study
 from doubleread.store import open_store
-from doubleread.study import parse_study
-from tests.conftest import small_study
+from doubleread.study import load_study, parse_study
+from tests.conftest import small_study, write_folder
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +168,34 @@ def test_signs_that_mean_something_to_latex_or_markdown_are_escaped(result, tmp_
     assert "1e-09" in (tmp_path / "arms.tex").read_text()
     from_file = (tmp_path / "arms.md").read_text()
     assert from_file.count("|") == (2 + len(result.arms)) * 9
+
+
+def test_methods_fit_what_is_claimed():
+    """The reports claim things of test images, of curves, and of times, with several margins of a metric."""
+    study = load_study("report-a")
+    said = margins_text(study.claims)
+    for claim in study.claims:
+        assert amount(claim.metric, claim.margin) in said, claim.id
+    text = intervals_text(study.claims)
+    assert "Scores on test" in text
+    assert "paired t interval over the seeds" in text
+    on_loss = [claim for claim in study.claims if claim.metric.endswith("loss")]
+    assert "Obuchowski" not in intervals_text(on_loss)
+
+
+def test_sealed_studies_are_compared_on_validation_and_on_the_same_images_alone(two, image_folder, tmp_path):
+    results = []
+    for name, folder in (("sealed", image_folder), ("sealed-other", write_folder(tmp_path / "other", size=20))):
+        raw = small_study(folder, study=name, seeds=6, test="sealed")
+        raw["experiments"] = {"batch": {"factors": {"batch_size": [4, 8]}}}
+        study = parse_study(raw, place="s")
+        with open_store(tmp_path / "runs", write=True) as store:
+            train_study(prepare_study(study, store.data_folder, Silent()), store, workers=2, show=Silent())
+            results.append(analyse(study, store))
+    same = report.comparison_json(results[0], results[0])["arms"]
+    assert all(set(arm["differences"]) >= {"val_accuracy"} for arm in same)
+    assert {arm["why"] for arm in report.comparison_json(*results)["arms"]} == {"scored on other images"}
+    assert {arm["why"] for arm in report.comparison_json(results[0], two[0])["arms"]} == {
+        "the test images of one are sealed"
+    }
+    report.page([results[0], two[0]], compare=True)
