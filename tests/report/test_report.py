@@ -12,11 +12,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy import stats
 
 from doubleread import metrics, report
 from doubleread.analysis import best_runs, spread_of
+from doubleread.report.figures import embedded, rendered
 from doubleread.report.tables import neutralised
 from doubleread.stats import CASE_COVARIANCES
 from tests.hostile import HOSTILE
@@ -145,6 +147,16 @@ def test_figures_are_written_in_three_formats_and_are_stable(result, tmp_path):
     orange = sum(n for n, (r, _, b) in colours if r > b + 60)
     assert blue > 50
     assert orange > 50
+
+
+def test_a_figure_in_a_page_is_small_and_says_the_same():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot(np.linspace(0, 1, 300), np.random.default_rng(0).normal(size=300))
+    axes.set_title("rate/0.0012345")
+    inside = base64.b64decode(embedded(figure))
+    assert b"rate/0.0012345" in inside
+    assert len(inside) < 0.7 * len(rendered(figure, "svg"))
 
 
 class Links(HTMLParser):

@@ -106,7 +106,7 @@ def fresh(served_store, tmp_path):
     raw = small_study(write_folder(tmp_path / "images", train=200), study="watched", seeds=1)
     raw["base"] = {
         **raw["base"],
-        "epochs": 60,
+        "epochs": 40,
         "batch_size": 2,
         "model": {"name": "cnn", "widths": [8, 8], "blocks": [1, 1]},
     }
@@ -122,7 +122,7 @@ def test_a_study_is_started_watched_stopped_and_watched_to_its_end(chromium, fre
     with opened(chromium, fresh) as (page, _, said):
         page.get_by_role("button", name="start watched").click()
         expect(page.locator("#progress")).to_contain_text("of 2 runs done", timeout=MINUTE)
-        expect(page.locator("#progress table tbody tr").first).to_contain_text("of 60", timeout=MINUTE)
+        expect(page.locator("#progress table tbody tr").first).to_contain_text("of 40", timeout=MINUTE)
         expect(page.locator("figure.live")).to_have_count(1, timeout=MINUTE)
         grown = "Number(document.querySelector('[data-curves]').dataset.points)"
         before = page.evaluate(grown)
@@ -134,7 +134,7 @@ def test_a_study_is_started_watched_stopped_and_watched_to_its_end(chromium, fre
         page.get_by_role("button", name="start or go on").click()
         expect(page.locator("#progress")).to_contain_text("2 of 2 runs done", timeout=2 * MINUTE)
         expect(page.get_by_role("button", name="stop")).to_have_count(0, timeout=MINUTE)
-        wait_for(lambda: page.evaluate(grown) == 2 * 60)
+        wait_for(lambda: page.evaluate(grown) == 2 * 40)
         assert said == []
         # one more seed: what is there is not trained again
         page.get_by_label("seeds, to extend it").fill("2")

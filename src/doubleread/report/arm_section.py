@@ -14,7 +14,7 @@ from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
 
 MOST_LISTED = 12
-"""Seeds that a table lists one by one; of more, the dots above and the tables as files have them."""
+"""Seeds that a table lists and a still figure draws one by one; of more, the charts and the files have them."""
 
 
 def experiment_section(result: StudyResult, experiment: Experiment) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def experiment_section(result: StudyResult, experiment: Experiment) -> dict[str,
             "columns": trained,
             "rows": _rows(result, arms, trained),
         },
-        "curves": embedded(curves_figure(result, experiment)),
+        "curves": embedded(curves_figure(result, experiment, MOST_LISTED)),
         "roc": embedded(roc_figure(result, experiment)) if words.has_roc(result) and done else None,
         "confused": confusion_heads(result.classes),
         "confusion": [] if result.sealed else [row for arm in arms if arm.done for row in confusion_rows(result, arm)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,25 +36,25 @@ class ShownFigure(Figure):
         return rendered(self, "png")
 
 
-def curves_figure(result: StudyResult, experiment: Experiment) -> Figure:
+def curves_figure(result: StudyResult, experiment: Experiment, most_lines: int = MOST_LINES) -> Figure:
     """Return one row for each arm, (a) accuracy and (b) loss; training blue, validation orange.
 
     The line is the mean over the seeds, the band reaches from the lowest to the highest seed, each seed is a thin
-    line, up to `MOST_LINES` of them. Rows share their axes, so arms compare at a glance.
+    line, up to `most_lines` of them. Rows share their axes, so arms compare at a glance.
     """
     with rc_context(PLAIN):
-        return _curves(result, experiment)
+        return _curves(result, experiment, most_lines)
 
 
-def _curves(result: StudyResult, experiment: Experiment) -> Figure:
+def _curves(result: StudyResult, experiment: Experiment, most_lines: int) -> Figure:
     arms = [result.of(arm.name) for arm in experiment.arms]
     figure = ShownFigure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
     grid: Any = figure.subplots(len(arms), 2, squeeze=False, sharex=True, sharey="col")
     for row, arm in enumerate(arms):
         for column, (what, train, val) in enumerate(PANELS):
             axes = grid[row, column]
-            _curve(axes, arm, train, TRAINING)
-            _curve(axes, arm, val, VALIDATION)
+            _curve(axes, arm, train, TRAINING, most_lines)
+            _curve(axes, arm, val, VALIDATION, most_lines)
             _dress(axes, what, _letter(2 * row + column), arm)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
@@ -112,11 +113,19 @@ def rendered(figure: Figure, kind: str, *, transparent: bool = False) -> bytes:
 
 
 def embedded(figure: Figure) -> str:
-    """Return a figure as an SVG file in base64, to stand inside a page."""
-    return base64.b64encode(rendered(figure, "svg", transparent=True)).decode()
+    """Return a figure as an SVG file in base64, to stand inside a page.
+
+    Letters are left to the reader's fonts and coordinates have two decimals: drawn letters and the other four were
+    half of the file.
+    """
+    with rc_context({"svg.fonttype": "none"}):
+        drawn = rendered(figure, "svg", transparent=True)
+    # inside tags alone: what stands between them is text, a rate of 0.001 too
+    short = re.sub(rb"<[^>]*>", lambda tag: re.sub(rb"(\.\d\d)\d+", rb"\1", tag[0]), drawn)
+    return base64.b64encode(short).decode()
 
 
-def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
+def _curve(axes: Axes, arm: ArmResult, key: str, colour: str, most_lines: int) -> None:
     if not arm.done:
         return
     curves = [np.array([epoch[key] for epoch in run.epochs]) for run in arm.done]
@@ -125,7 +134,7 @@ def _curve(axes: Axes, arm: ArmResult, key: str, colour: str) -> None:
     values_RE = np.array([curve[:shortest] for curve in curves])
     epochs = np.arange(1, shortest + 1)
     # more lines than these are one colour, and megabytes
-    for values in curves if len(curves) <= MOST_LINES else []:
+    for values in curves if len(curves) <= most_lines else []:
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=0.5, alpha=0.35)
     axes.fill_between(epochs, values_RE.min(axis=0), values_RE.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.plot(epochs, values_RE.mean(axis=0), color=colour, linewidth=1.8)
