@@ -54,8 +54,10 @@ def test_what_waits_for_its_turn_is_ended_with_the_rest(monkeypatch):
     executor.shutdown(wait=True, cancel_futures=True)
     assert time.monotonic() - began < 10
     reasons = [None if future.cancelled() else str(future.exception()) for future in futures]
-    assert reasons[0].startswith("the process was ended by SIGKILL")
-    assert reasons[1] == "stopped before it began"
+    # which of the first two has its process sooner, and so the turn, is the system's choice
+    working, ahead = sorted(reasons[:2], reverse=True)
+    assert working.startswith("the process was ended by SIGKILL")
+    assert ahead == "stopped before it began"
     assert reasons[2] is None
 
 
