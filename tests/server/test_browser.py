@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from doubleread.files import write_json
+from doubleread.store import open_store, read_record, run_folder
 from tests.browsing import PHONE, opened, serious_findings
 from tests.conftest import draw_images, small_study, write_folder
 from tests.hostile import HOSTILE
@@ -89,14 +91,17 @@ def test_an_image_is_read(chromium, address, tmp_path):
 def test_an_image_is_dropped(chromium, address, tmp_path):
     path = tmp_path / "film.png"
     Image.fromarray(draw_images(1, 0, 6)[0]).save(path)
-    with opened(chromium, f"{address}read") as (page, _, _):
+    with opened(chromium, f"{address}read") as (page, _, said):
         data = page.evaluate_handle(
             "(bytes) => { const all = new DataTransfer(); all.items.add(new File([new Uint8Array(bytes)], 'film.png',"
             " { type: 'image/png' })); return all; }",
             list(path.read_bytes()),
         )
         page.dispatch_event("[data-drop]", "drop", {"dataTransfer": data})
-        expect(page.locator(".reading")).to_contain_text("interval of the mean over 6 seeds", timeout=MINUTE)
+        page.locator(".reading").wait_for(timeout=MINUTE)
+        assert "interval of the mean over 6 seeds" in page.locator(".reading").inner_text()
+        assert page.locator("input[type=file]").evaluate("(input) => input.files[0].name") == "film.png"
+        assert said == []
 
 
 @pytest.fixture
@@ -151,8 +156,26 @@ def test_a_run_that_fails_says_why(chromium, fresh, tmp_path):
     (tmp_path / "missing.yaml").write_text(json.dumps(raw))
     with opened(chromium, fresh) as (page, _, _):
         page.get_by_role("button", name="start missing").click()
-        expect(page.locator(".error")).to_be_visible(timeout=MINUTE)
-        expect(page.locator("pre.log")).to_contain_text("nowhere", timeout=MINUTE)
+        page.locator(".error").wait_for(timeout=MINUTE)
+        assert page.locator(".error").inner_text() == "The training ended before it began."
+        log = page.locator("pre.log").inner_text()
+        assert "data.source" in log
+        assert str(tmp_path / "nowhere") in log
+
+
+def test_a_run_that_fails_leads_to_its_log(chromium, served_store, tmp_path):
+    """A run is broken in the store, as a worker that ends with an error leaves it."""
+    shutil.copytree(served_store, tmp_path / "runs")
+    with open_store(tmp_path / "runs", write=True) as store:
+        run = next(row["run_id"] for row in store.runs_of("small") if (row["arm"], row["seed"]) == ("batch/16", 3))
+        record = {**read_record(run_folder(store.root, run)), "state": "failed", "reason": "ValueError: no good"}
+        write_json(run_folder(store.root, run) / "run.json", {**record, "trace": "Traceback: <b>here</b>"})
+        store.write_rows(run, record)
+    with serving(tmp_path / "runs", tmp_path) as address, opened(chromium, f"{address}/studies/small") as (page, _, _):
+        page.get_by_role("link", name="batch/16, seed 3").click()
+        page.get_by_text("Log of the failure").click()
+        assert page.locator("pre.log").inner_text() == "Traceback: <b>here</b>"
+        assert "ValueError: no good" in page.locator("dl").first.inner_text()
 
 
 def test_names_that_are_scripts_stay_names(chromium, hostile_folder, result, tmp_path_factory):

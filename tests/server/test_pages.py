@@ -8,13 +8,16 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from doubleread.analysis import analyse
 from doubleread.model_file import open_reader, saliency_of
 from doubleread.nouns import State
+from doubleread.server import Allowed, create_app, interface
+from doubleread.server.serving import hosts_of
 from doubleread.store import COLUMNS, Listing, list_runs, open_store
 from doubleread.study import study_of
-from tests.server.conftest import wait_for
+from tests.server.conftest import PORT, wait_for
 
 VENDORED = {
     "htmx.min.js": "22283ef68cb7545914f0a88a1bdedc7256a703d1d580c1d255217d0a50d31313",
@@ -197,6 +200,19 @@ def test_the_description_is_whole(client):
     for path, methods in described["paths"].items():
         for method, facts in methods.items():
             assert facts.get("description") or facts.get("summary"), (method, path)
+
+
+def test_what_goes_wrong_inside_says_so_with_the_same_headers(served_store, tmp_path, monkeypatch):
+    app = create_app(served_store, Allowed(hosts=hosts_of("127.0.0.1", PORT)), studies_folder=tmp_path)
+    monkeypatch.setattr(interface, "snapshot", lambda *_: 1 / 0)
+    with TestClient(app, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False) as client:
+        said = client.get("/api/studies/small")
+    assert (said.status_code, said.json()) == (
+        500,
+        {"detail": "ZeroDivisionError; the terminal of the server says more"},
+    )
+    assert said.headers["x-frame-options"] == "DENY"
+    assert "script-src 'self'" in said.headers["content-security-policy"]
 
 
 def test_errors_are_pages_for_people_and_json_for_programs(client):

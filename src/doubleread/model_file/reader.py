@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +123,7 @@ def open_reader(store: Store, study: str, arm: str) -> ArmReader:
         _model(recipe, row["seed"], run, weights_path(store.root, row["run_id"]))
         for row, run in zip(kept, runs, strict=True)
     ]
+    scalings = _scalings(intensity, runs)
     place = torch.zeros((1, *data.images.shape[1:]), dtype=torch.uint8)
     return ArmReader(
         study=study,
@@ -130,11 +132,11 @@ def open_reader(store: Store, study: str, arm: str) -> ArmReader:
         models=tuple(models),
         recipe=recipe,
         data=data,
-        scalings=tuple(scaling_of(intensity, run) for run in runs),
+        scalings=scalings,
         place=place,
         evaluators=tuple(
-            Evaluator(model, intensity, run, place, test_time=recipe.test_time)
-            for model, run in zip(models, runs, strict=True)
+            Evaluator(model, intensity, run, place, scaling=scaling, test_time=recipe.test_time)
+            for model, run, scaling in zip(models, runs, scalings, strict=True)
         ),
     )
 
@@ -151,6 +153,15 @@ def _model(recipe: Recipe, seed: int, data: RunData, path: Path) -> nn.Module:
             "doubleread status --verify lists what is damaged",
         ) from error
     return model.eval()
+
+
+def _scalings(intensity: str, runs: Sequence[RunData]) -> tuple[Scaling, ...]:
+    """Return each run's scaling; runs of the same training images share it, for it may take all their pixels."""
+    found: dict[bytes, Scaling] = {}
+    for run in runs:
+        if (key := run.train.tobytes()) not in found:
+            found[key] = scaling_of(intensity, run)
+    return tuple(found[run.train.tobytes()] for run in runs)
 
 
 def _chances(logits: np.ndarray) -> np.ndarray:

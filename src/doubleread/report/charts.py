@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,29 @@ def charts_of(result: StudyResult) -> dict[str, Any]:
 def curves_chart(result: StudyResult, experiment: Experiment) -> list[dict[str, Any]]:
     """Return the curves of an experiment's arms: label, seeds, and of each curve a list of values for each seed."""
     return [
-        {
-            "label": arm.arm.label,
-            "seeds": [run.seed for run in arm.done],
-            "curves": {name: [[short(epoch[name]) for epoch in run.epochs] for run in arm.done] for name in CURVES},
-        }
+        arm_curves(arm.arm.label, [(run.seed, run.epochs) for run in arm.done])
         for arm in (result.of(arm.name) for arm in experiment.arms)
     ]
+
+
+def arm_curves(label: str, runs: Sequence[tuple[int, Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
+    """Return the curves of an arm's runs, each a seed with its epochs, as the charts draw them."""
+    return {
+        "label": label,
+        "seeds": [seed for seed, _ in runs],
+        "curves": {name: [[short(epoch[name]) for epoch in epochs] for _, epochs in runs] for name in CURVES},
+    }
+
+
+def curves_page(titles: Mapping[str, str], curves: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the charts of a page that shows curves alone, and lets them grow: by name, with their titles."""
+    return {
+        "growing": True,
+        "palette": list(COLOURS),
+        "verdicts": {},
+        "titles": dict(titles),
+        "curves": {name: list(arms) for name, arms in curves.items() if arms},
+    }
 
 
 def short(value: float | None) -> float | None:

@@ -21,7 +21,7 @@ NOTE = (
 
 def comparison_section(first: StudyResult, second: StudyResult) -> dict[str, Any]:
     """Return what is said of two studies side by side."""
-    metrics = tuple(name for name in words.scored_columns(first) if name in words.scored_columns(second))
+    metrics = _metrics(first, second)
     return {
         "names": (first.study.name, second.study.name),
         "note": NOTE,
@@ -30,16 +30,14 @@ def comparison_section(first: StudyResult, second: StudyResult) -> dict[str, Any
         "arms": [_arm(found, metrics) for found in compare_arms(first, second, metrics)],
         "claims": [
             {"title": claim_title(mine), "cells": [_claim(mine), _claim(theirs)]}
-            for mine in first.claims
-            for theirs in second.claims
-            if mine.claim.canonical() == theirs.claim.canonical()
+            for mine, theirs in _claims_of_both(first, second)
         ],
     }
 
 
 def comparison_json(first: StudyResult, second: StudyResult) -> dict[str, Any]:
     """Return the same as JSON: settings, and of each arm that both have, by metric, the difference and its interval."""
-    metrics = tuple(name for name in words.scored_columns(first) if name in words.scored_columns(second))
+    metrics = _metrics(first, second)
     return {
         "studies": [first.study.name, second.study.name],
         "settings": settings_that_differ(first, second),
@@ -54,11 +52,23 @@ def comparison_json(first: StudyResult, second: StudyResult) -> dict[str, Any]:
         ],
         "claims": [
             {"id": mine.claim.id, "verdicts": [mine.verdict.value, theirs.verdict.value]}
-            for mine in first.claims
-            for theirs in second.claims
-            if mine.claim.canonical() == theirs.claim.canonical()
+            for mine, theirs in _claims_of_both(first, second)
         ],
     }
+
+
+def _metrics(first: StudyResult, second: StudyResult) -> tuple[str, ...]:
+    return tuple(name for name in words.scored_columns(first) if name in words.scored_columns(second))
+
+
+def _claims_of_both(first: StudyResult, second: StudyResult) -> list[tuple[ClaimResult, ClaimResult]]:
+    """Return the claims that both studies make in the same sense, whatever they are called."""
+    return [
+        (mine, theirs)
+        for mine in first.claims
+        for theirs in second.claims
+        if mine.claim.canonical() == theirs.claim.canonical()
+    ]
 
 
 def settings_that_differ(first: StudyResult, second: StudyResult) -> list[dict[str, str]]:

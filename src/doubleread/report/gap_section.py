@@ -141,21 +141,19 @@ def worst_section(result: StudyResult) -> dict[str, list[dict[str, Any]]]:
 
 def _case(worst: WorstCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
     shares = sorted(worst.by_arm.items(), key=lambda pair: -pair[1])
-    return {
-        "case": worst.case,
-        "src": image,
-        "label": classes[worst.label],
+    return _pictured(worst, classes, image) | {
         "called": f"{classes[worst.called]}, mean chance {100 * worst.chance:.0f}\u00a0%",
         "wrong": f"wrong in {100 * worst.wrong:.0f}\u00a0% of runs",
         "arms": "; ".join(f"{arm} {100 * share:.0f} %" for arm, share in shares),
     }
 
 
+def _pictured(case: WorstCase | ConfidentCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
+    return {"case": case.case, "src": image, "label": classes[case.label]}
+
+
 def _sure(case: ConfidentCase, classes: tuple[str, ...], image: str) -> dict[str, Any]:
-    return {
-        "case": case.case,
-        "src": image,
-        "label": classes[case.label],
+    return _pictured(case, classes, image) | {
         "called": f"{classes[case.called]} with {100 * case.chance:.1f}\u00a0%",
         "run": f"{case.arm}, seed {case.seed}",
     }

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from doubleread.analysis import StudyResult
 from doubleread.files import write_text
 from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
@@ -21,6 +19,7 @@ from doubleread.report.data_section import data_section
 from doubleread.report.figures import arms_figure, embedded
 from doubleread.report.gap_section import gap_section, worst_section
 from doubleread.report.methods import bibtex, citation, methods
+from doubleread.report.templating import templates_of
 from doubleread.report.verdict_section import verdict_section
 
 
@@ -31,32 +30,29 @@ def write_page(results: Sequence[StudyResult], path: Path, *, compare: bool = Fa
 
 def page(results: Sequence[StudyResult], *, compare: bool = False) -> str:
     """Return the HTML of a report."""
-    environment = Environment(
-        loader=PackageLoader("doubleread.report"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sets = {data.data_hash: data for result in results for data in result.data}
-    return environment.get_template("report.html").render(
-        title=" and ".join(result.study.name for result in results),
-        intended_use=words.INTENDED_USE,
-        synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
-        comparison=comparison_section(*results) if compare else None,
-        studies=[_study(result) for result in results],
-        data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
-        environments=_environments(results),
-        definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
-        labels=words.LABELS,
-        not_reported=NOT_REPORTED,
-        citation=citation(),
-        bibtex=bibtex(),
-        policy=script.policy(),
-        style=script.template_text("style.css"),
-        own_script=script.own_script(),
-        library=script.packed_library(),
-        numbers=script.packed_numbers({result.study.name: charts_of(result) for result in results}),
+    return (
+        templates_of("doubleread.report")
+        .get_template("report.html")
+        .render(
+            title=" and ".join(result.study.name for result in results),
+            intended_use=words.INTENDED_USE,
+            synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
+            comparison=comparison_section(*results) if compare else None,
+            studies=[_study(result) for result in results],
+            data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
+            environments=_environments(results),
+            definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
+            labels=words.LABELS,
+            not_reported=NOT_REPORTED,
+            citation=citation(),
+            bibtex=bibtex(),
+            policy=script.policy(),
+            style=script.template_text("style.css"),
+            own_script=script.own_script(),
+            library=script.packed_library(),
+            numbers=script.packed_numbers({result.study.name: charts_of(result) for result in results}),
+        )
     )
 
 

@@ -17,7 +17,7 @@ LIBRARY = Path("package_data", "plotly.min.js")
 
 
 @cache
-def library() -> str:
+def chart_library() -> str:
     """Return the script of the chart library, plotly's, as its package ships it."""
     # found, not imported: of the package we want this one file
     spec = find_spec("plotly")
@@ -45,7 +45,7 @@ def packed(text: str) -> str:
 @cache
 def packed_library() -> str:
     """Return the chart library as the page carries it."""
-    return packed(library())
+    return packed(chart_library())
 
 
 def packed_numbers(numbers: dict[str, Any]) -> str:
@@ -56,7 +56,7 @@ def packed_numbers(numbers: dict[str, Any]) -> str:
 @cache
 def policy() -> str:
     """Return the page's content-security policy: nothing is loaded, no script runs but these two, by their hashes."""
-    scripts = " ".join(f"'sha256-{_hash(script)}'" for script in (own_script(), library()))
+    scripts = " ".join(f"'sha256-{_hash(script)}'" for script in (own_script(), chart_library()))
     kinds = ("default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", f"script-src {scripts}")
     return "; ".join([*kinds, "base-uri 'none'", "form-action 'none'"])
 

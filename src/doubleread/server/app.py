@@ -20,7 +20,7 @@ from doubleread.files import hash_of
 from doubleread.report import script
 from doubleread.server import interface, pages
 from doubleread.server.context import Context
-from doubleread.server.guard import Allowed, Guard
+from doubleread.server.guard import Allowed, Guard, protected
 from doubleread.server.jobs import Jobs
 
 KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
@@ -54,6 +54,7 @@ def create_app(root: Path, allowed: Allowed, *, studies_folder: Path | None = No
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(Exception, _broken)
     app.add_middleware(Guard, allowed=allowed)
     return app
 
@@ -64,7 +65,7 @@ def static_texts() -> dict[str, str]:
     here = files("doubleread.server") / "static"
     mine = {name: (here / name).read_text(encoding="utf-8") for name in OURS}
     theirs = {name: script.template_text(name) for name in ("style.css", "charts.js")}
-    return {**mine, **theirs, "plotly.min.js": script.library()}
+    return {**mine, **theirs, "plotly.min.js": script.chart_library()}
 
 
 @cache
@@ -94,6 +95,13 @@ async def _unfit(request: Request, error: Any) -> Response:
 
 async def _user_error(request: Request, error: Any) -> Response:
     return _answer(request, 400, str(error))
+
+
+async def _broken(request: Request, error: Any) -> Response:
+    # this one is given outside the guard, and the error goes on to the server's log
+    found = _answer(request, 500, f"{type(error).__name__}; the terminal of the server says more")
+    found.raw_headers = protected(found.raw_headers)
+    return found
 
 
 def _answer(request: Request, status: int, text: str) -> Response:

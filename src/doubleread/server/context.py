@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, Request
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from starlette.responses import HTMLResponse
 
 from doubleread.errors import UserError
 from doubleread.model_file import can_explain
 from doubleread.report import words
+from doubleread.report.templating import templates_of
 from doubleread.server.heavy import Later
 from doubleread.server.jobs import Jobs
 from doubleread.store import Store, open_store
@@ -23,13 +24,7 @@ from doubleread.study import BUILT_IN, load_study
 
 
 def _environment() -> Environment:
-    made = Environment(
-        loader=ChoiceLoader([PackageLoader("doubleread.server"), PackageLoader("doubleread.report")]),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates_of("doubleread.server", "doubleread.report")
     made.filters["number"] = lambda value, digits=4: "–" if value is None else f"{value:.{digits}g}".replace("-", "−")
     made.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f} %"
     made.globals.update(intended_use=words.INTENDED_USE, labels=words.LABELS)

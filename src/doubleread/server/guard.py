@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -166,12 +166,18 @@ def _cookie(headers: dict[str, str]) -> str:
     return found.value if found is not None else ""
 
 
+def protected(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with those that protect it, where it has none of its own."""
+    mine = list(headers)
+    there = {name for name, _ in mine}
+    more = (*HEADERS, (b"content-security-policy", POLICY.encode()))
+    return [*mine, *(pair for pair in more if pair[0] not in there)]
+
+
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            there = {name for name, _ in message["headers"]}
-            more = (*HEADERS, (b"content-security-policy", POLICY.encode()))
-            message = {**message, "headers": [*message["headers"], *(pair for pair in more if pair[0] not in there)]}
+            message = {**message, "headers": protected(message["headers"])}
         await send(message)
 
     return sending

@@ -48,7 +48,7 @@ class Wanted(BaseModel):
 
 
 class Started(BaseModel):
-    """A study that is being trained now."""
+    """A study, and whether it is being trained: one that was asked to stop is until its checkpoints are left."""
 
     study: str
     running: bool
@@ -123,11 +123,7 @@ def study_runs(
 @router.get("/api/studies/{study}/runs/{run_id}", responses=MISSING)
 def study_run(study: StudyName, run_id: RunId, here: Here) -> dict[str, Any]:
     """Say everything of one run."""
-    with here.store_with(study) as store:
-        found = run_details(store, study, run_id)
-    if found is None:
-        raise HTTPException(404, f"no run {run_id} in {study}")
-    return found
+    return details_of(here, study, run_id)
 
 
 @router.get("/api/studies/{study}/curves", responses=MISSING)
@@ -151,7 +147,8 @@ def stop(study: StudyName, here: Here) -> Started:
         here.jobs.stop(study)
     except UserError as error:
         raise HTTPException(409, str(error)) from error
-    return Started(study=study, running=False)
+    job = here.jobs.of(study)
+    return Started(study=study, running=job is not None and job.running)
 
 
 @router.post(
@@ -171,6 +168,15 @@ async def read(
 ) -> Reading:
     """Read an image with every seed of an arm."""
     return Reading(**await read_upload(here, study, arm, image, explain))
+
+
+def details_of(here: Context, study: str, run_id: str) -> dict[str, Any]:
+    """Return everything of one run; one that the study has not is 404."""
+    with here.store_with(study) as store:
+        found = run_details(store, study, run_id)
+    if found is None:
+        raise HTTPException(404, f"no run {run_id} in {study}")
+    return found
 
 
 def begin(here: Context, study: str, seeds: int | None, workers: int | None) -> None:

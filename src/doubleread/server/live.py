@@ -9,9 +9,8 @@ from typing import Any
 from doubleread.errors import UserError
 from doubleread.files import hash_of
 from doubleread.nouns import State
-from doubleread.report.charts import CURVES, short
-from doubleread.report.gap_figures import COLOURS
-from doubleread.store import Store, attempt_folder, open_store, read_progress, standing
+from doubleread.report.charts import arm_curves, curves_page
+from doubleread.store import Store, attempt_folder, finished, open_store, read_progress, standing
 from doubleread.study import Study, study_of
 
 MOST_SEEDS = 10
@@ -33,14 +32,9 @@ def study_in(store: Store, name: str) -> Study:
 
 def version_of(store: Store, name: str) -> str:
     """Return a text that changes whenever a study has other finished runs, or another file."""
-    (row,) = store.query(
-        "SELECT count(*) AS runs, max(finished) AS finished FROM uses JOIN runs USING (run_id) WHERE study = ?"
-        " AND state IN ('done', 'diverged', 'failed')",
-        name,
-    )
     document = store.study_document(name)
     looks = len(store.unsealings(name))
-    return hash_of({"runs": row["runs"], "finished": row["finished"], "document": document, "looks": looks})[:16]
+    return hash_of({"finished": finished(store, name), "document": document, "looks": looks})[:16]
 
 
 def snapshot(root: Path, name: str) -> dict[str, Any]:
@@ -62,22 +56,15 @@ def growing_curves(root: Path, name: str) -> dict[str, Any]:
             if (arm.name, seed) in rows
         ]
         stored = store.epochs_of([row["run_id"] for *_, row in shown])
-        found: dict[str, dict[str, dict[str, Any]]] = {experiment.name: {} for experiment in study.experiments}
+        runs: dict[tuple[str, str], list[tuple[int, list[dict[str, Any]]]]] = {}
         for experiment, arm, seed, row in shown:
-            epochs = stored[row["run_id"]] or _under_way(root, row)
-            if epochs:
-                empty = {"label": arm.label, "seeds": [], "curves": {curve: [] for curve in CURVES}}
-                drawn = found[experiment].setdefault(arm.name, empty)
-                drawn["seeds"].append(seed)
-                for curve in CURVES:
-                    drawn["curves"][curve].append([short(epoch[curve]) for epoch in epochs])
-    return {
-        "growing": True,
-        "palette": list(COLOURS),
-        "verdicts": {},
-        "titles": {experiment.name: experiment.title for experiment in study.experiments},
-        "curves": {name: list(arms.values()) for name, arms in found.items() if arms},
+            if epochs := stored[row["run_id"]] or _under_way(root, row):
+                runs.setdefault((experiment, arm.label), []).append((seed, epochs))
+    curves = {
+        experiment.name: [arm_curves(label, mine) for (name, label), mine in runs.items() if name == experiment.name]
+        for experiment in study.experiments
     }
+    return curves_page({experiment.name: experiment.title for experiment in study.experiments}, curves)
 
 
 def _under_way(root: Path, row: Mapping[str, Any]) -> list[dict[str, float]]:

@@ -15,9 +15,9 @@ from doubleread.nouns import State
 from doubleread.server.context import Context
 from doubleread.server.events import events, progress_of
 from doubleread.server.heavy import data_of, report_page, verdicts
-from doubleread.server.interface import SORTS, Here, RunId, StudyName, begin, read_upload
+from doubleread.server.interface import SORTS, Here, RunId, StudyName, begin, details_of, read_upload
 from doubleread.server.live import study_in, version_of
-from doubleread.server.runs import curves_of_run, run_details
+from doubleread.server.runs import curves_of_run
 from doubleread.store import COLUMNS, Listing, list_runs, standing
 
 PAGE_ROWS = 50
@@ -121,21 +121,14 @@ def runs_page(
 @router.get("/studies/{study}/runs/{run_id}")
 def run_page(study: StudyName, run_id: RunId, here: Here) -> HTMLResponse:
     """One run: recipe, curves, calls, environment."""
-    with here.store_with(study) as store:
-        details = run_details(store, study, run_id)
-    if details is None:
-        raise HTTPException(404, f"no run {run_id} in {study}")
+    details = details_of(here, study, run_id)
     return here.render("run.html", study=study, tab="runs", run=details, recipe=json.dumps(details["recipe"], indent=1))
 
 
 @router.get("/studies/{study}/runs/{run_id}/curves", response_class=JSONResponse)
 def run_curves(study: StudyName, run_id: RunId, here: Here) -> dict[str, Any]:
     """The curves of one run, for its chart."""
-    with here.store_with(study) as store:
-        details = run_details(store, study, run_id)
-    if details is None:
-        raise HTTPException(404, f"no run {run_id} in {study}")
-    return curves_of_run(details)
+    return curves_of_run(details_of(here, study, run_id))
 
 
 @router.get("/studies/{study}/data")

@@ -12,8 +12,7 @@ from doubleread.dataset import open_prepared
 from doubleread.errors import UserError
 from doubleread.metrics import calls
 from doubleread.nouns import State
-from doubleread.report.charts import CURVES, short
-from doubleread.report.gap_figures import COLOURS
+from doubleread.report.charts import arm_curves, curves_page
 from doubleread.server.live import study_in
 from doubleread.store import HEALTH, Store, attempt_folder, read_logits, read_progress, read_record, run_folder
 
@@ -52,9 +51,9 @@ def run_details(store: Store, study: str, run_id: str) -> dict[str, Any] | None:
 
 def curves_of_run(details: dict[str, Any]) -> dict[str, Any]:
     """Return the curves of one run as the charts draw them."""
-    drawn = {curve: [[short(epoch[curve]) for epoch in details["epochs"]]] for curve in CURVES}
-    arm = {"label": details["arms"][0], "seeds": [details["seed"]], "curves": drawn}
-    return {"palette": list(COLOURS), "verdicts": {}, "titles": {"run": "Curves"}, "curves": {"run": [arm]}}
+    return curves_page(
+        {"run": "Curves"}, {"run": [arm_curves(details["arms"][0], [(details["seed"], details["epochs"])])]}
+    )
 
 
 def _calls(store: Store, study: str, row: dict[str, Any]) -> dict[str, Any]:

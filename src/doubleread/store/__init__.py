@@ -30,7 +30,7 @@ from doubleread.store.checkpoints import (
 from doubleread.store.listing import COLUMNS, Listing, list_runs
 from doubleread.store.opening import open_store
 from doubleread.store.recovery import lost, recover
-from doubleread.store.standing import standing
+from doubleread.store.standing import finished, standing
 from doubleread.store.store import DATABASE, EPOCH_FIELDS, HEALTH, Store, now
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Logits",
     "Store",
     "attempt_folder",
+    "finished",
     "forget_checkpoint",
     "has_begun",
     "has_checkpoint",

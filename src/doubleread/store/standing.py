@@ -33,7 +33,8 @@ def standing(store: Store, study: str) -> dict[str, Any]:
     )
     running = [_running(store, row) for row in rows]
     why = store.query(
-        f"SELECT arm, seed, state, reason FROM {DIFFERENT} WHERE reason IS NOT NULL ORDER BY arm, seed", study
+        f"SELECT arm, seed, state, reason, run_id AS run FROM {DIFFERENT} WHERE reason IS NOT NULL ORDER BY arm, seed",
+        study,
     )
     others = {state.value: n for state, n in counts.items() if state is not State.PLANNED}
     return {
@@ -43,6 +44,16 @@ def standing(store: Store, study: str) -> dict[str, Any]:
         "seconds_left": _seconds_left(by_arm, running),
         "not_done": why,
     }
+
+
+def finished(store: Store, study: str) -> dict[str, Any]:
+    """Return how many runs of a study have ended, as `runs`, and when the last one did, as `last`."""
+    (row,) = store.query(
+        "SELECT count(*) AS runs, max(finished) AS last FROM uses JOIN runs USING (run_id) WHERE study = ?"
+        " AND state IN ('done', 'diverged', 'failed')",
+        study,
+    )
+    return row
 
 
 def _running(store: Store, row: dict[str, Any]) -> dict[str, Any]:

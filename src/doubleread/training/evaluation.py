@@ -9,7 +9,7 @@ from torch import nn
 from doubleread.nouns import RunData
 from doubleread.recipe import TestTime
 from doubleread.training.losses import logits_of
-from doubleread.training.pixels import PixelReader, scaling_of
+from doubleread.training.pixels import PixelReader, Scaling, scaling_of
 
 EVALUATION_BATCH = 100
 """Cases at once; fixed, because the last bits of a product depend on it."""
@@ -18,7 +18,8 @@ EVALUATION_BATCH = 100
 class Evaluator:
     """Computes logits of stored images by `model`, as it is at the time, in float32; with `bf16`, under autocast.
 
-    `images` are those of `data`, on the model's device; left out, they are read on the CPU. See `Recipe.test_time`.
+    `images` are those of `data`, on the model's device; left out, they are read on the CPU. `scaling` is what
+    `intensity` means for `data`, where it is known already. See `Recipe.test_time`.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Evaluator:
         data: RunData,
         images: torch.Tensor | None = None,
         *,
+        scaling: Scaling | None = None,
         test_time: TestTime = "none",
         bf16: bool = False,
     ) -> None:
         self._model, self._test_time, self._bf16 = model, test_time, bf16
         stored = torch.from_numpy(data.images) if images is None else images
-        self._reader = PixelReader(stored, scaling_of(intensity, data), min(EVALUATION_BATCH, max(len(stored), 1)))
+        found = scaling_of(intensity, data) if scaling is None else scaling
+        self._reader = PixelReader(stored, found, min(EVALUATION_BATCH, max(len(stored), 1)))
 
     @torch.no_grad()
     def logits(self, rows: np.ndarray) -> np.ndarray:
