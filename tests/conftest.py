@@ -1,5 +1,6 @@
 """Shared fixtures: small images on a disk, a small study, the real data where it is."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -39,6 +40,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+def needed(module: str) -> None:
+    """Skip a test where an optional package is missing; in continuous integration fail it."""
+    if importlib.util.find_spec(module) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no {module} in continuous integration")
+        pytest.skip(f"needs {module}")
 
 
 def draw_images(n: int, label: int, seed: int, size: int = 16) -> np.ndarray:

@@ -18,7 +18,7 @@ LAYERS = [
     {"store", "engines"},
     {"worker"},
     {"runner", "analysis"},
-    {"report", "model_file"},
+    {"report", "model_file", "tracking"},
     {"server"},
     {"api"},
     {"cli"},
@@ -109,6 +109,8 @@ OPENED_FOR_WRITING = {
     # progress and signs of life, which may be lost
     "worker/desk.py": 2,
     "dataset/prepare.py": 2,
+    # appended to, and trusted only when its hash is right
+    "images/fetch.py": 1,
 }
 
 
@@ -158,11 +160,25 @@ def test_light_modules_load_nothing_heavy(module, absent):
     assert done.stdout.split() == []
 
 
-NAMED_OTHERWISE = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+NAMED_OTHERWISE = {
+    "PIL": "pillow",
+    "ruamel": "ruamel.yaml",
+    "sklearn": "scikit-learn",
+    "libjpeg": "pylibjpeg-libjpeg",
+    "openjpeg": "pylibjpeg-openjpeg",
+}
 
 
-EXTRAS = {"server/": {"fastapi", "starlette", "uvicorn"}, "model_file/saliency.py": {"captum"}}
-"""What may be missing: the pages are not loaded without it, and a map says how to get it."""
+EXTRAS = {
+    "server/": {"fastapi", "starlette", "uvicorn"},
+    "images/dicom.py": {"pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"},
+    "images/table.py": {"pyarrow"},
+    "model_file/onnx_file.py": {"onnxruntime", "onnxscript"},
+    "model_file/saliency.py": {"captum"},
+    "tracking/mlflow_tracker.py": {"mlflow"},
+    "tracking/tensorboard_tracker.py": {"tensorboard"},
+}
+"""What may be missing: the pages are not loaded without it, a map and a tracker say how to get it."""
 
 
 def test_what_the_package_imports_it_asks_for():

@@ -13,11 +13,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from doubleread.api import Judgement, Results, judge, load_study, open_results, run
     from doubleread.errors import UserError
+    from doubleread.images import ArraySource, from_datasets
+    from doubleread.tracking import track
 
 __version__ = "0.1.0"
-__all__ = ["Judgement", "Results", "UserError", "judge", "load_study", "open_results", "run"]
+__all__ = [
+    "ArraySource",
+    "Judgement",
+    "Results",
+    "UserError",
+    "from_datasets",
+    "judge",
+    "load_study",
+    "open_results",
+    "run",
+    "track",
+]
 
 _HOME = {
+    "track": "doubleread.tracking",
+    "ArraySource": "doubleread.images",
+    "from_datasets": "doubleread.images",
     "Judgement": "doubleread.api",
     "Results": "doubleread.api",
     "judge": "doubleread.api",

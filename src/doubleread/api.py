@@ -17,7 +17,9 @@ from doubleread.analysis import StudyResult, analyse, arms_that_go_on, best_runs
 from doubleread.dataset import remove_drafts
 from doubleread.errors import UserError, WorkFailed, did_you_mean
 from doubleread.files import check_target, user_path
+from doubleread.images import ARRAYS, ArraySource
 from doubleread.metrics import metric_names, needs_test
+from doubleread.nouns import Source
 from doubleread.report import (
     arms_figure,
     arms_table,
@@ -41,7 +43,7 @@ from doubleread.report.judgement import Judgement, judge
 from doubleread.report.sentences import look_text
 from doubleread.runner import Care, Counts, Progress, Show, Silent, prepare_study, train_study
 from doubleread.store import Store, open_store, recover, weights_path
-from doubleread.study import BUILT_IN, Plan, Study, limited, load_study, study_of, variants_of
+from doubleread.study import BUILT_IN, Plan, Study, document_of, limited, load_study, study_of, variants_of
 
 __all__ = [
     "Judgement",
@@ -219,16 +221,20 @@ def train(
     device: str = "auto",
     assumptions: bool = False,
     care: Care | None = None,
+    given: Source | None = None,
     show: Show,
 ) -> Counts:
-    """Prepare and train a study, with `assumptions` under every alternative too; return how it stands."""
+    """Prepare and train a study, with `assumptions` under every alternative too; return how it stands.
+
+    `given` are images to be used instead of those that the study names.
+    """
     variants = variants_of(study) if assumptions else ()
     if assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
         recover(opened)
         remove_drafts(opened.data_folder)
-        prepared = prepare_study(study, opened.data_folder, show, variants, device)
+        prepared = prepare_study(study, opened.data_folder, show, variants, device, given=given)
 
         def trained(plan: Plan) -> Counts:
             return train_study(replace(prepared, plan=plan), opened, workers=workers, show=show, care=care)
@@ -297,6 +303,7 @@ def run(
     study: Study | str | Path,
     *,
     store: str | Path = "runs",
+    data: ArraySource | None = None,
     workers: int | None = None,
     device: str = "auto",
     assumptions: bool = False,
@@ -306,10 +313,11 @@ def run(
 ) -> Results:
     """Train what the store lacks of a study and return its results; progress goes to the notebook or terminal.
 
-    `study` may be a study, a file, or a name that the store knows; `workers` is how many runs there are at once,
-    one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`. With `assumptions`,
-    every alternative of the study's assumptions is trained too. A run leaves a checkpoint every `checkpoint_every`
-    seconds; one that gives no sign of life for `give_up_after` seconds is ended.
+    `study` may be a study, a file, or a name that the store knows; `data` are images in memory that replace those it
+    names (see `ArraySource` and `from_datasets`), and must be given again when it goes on. `workers` is how many runs
+    there are at once, one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`. With
+    `assumptions`, every alternative of the study's assumptions is trained too. A run leaves a checkpoint every
+    `checkpoint_every` seconds; one that gives no sign of life for `give_up_after` seconds is ended.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
@@ -320,9 +328,13 @@ def run(
         raise UserError("workers", f"got {workers}", "expected a whole number ≥ 1")
     if not isinstance(study, Study):
         study = find_study(study, store)
+    if data is not None:
+        study = study_of(document_of(study), {"data.source": {"name": ARRAYS}})
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
     with Progress(Console(stderr=True), study.name) if progress else nullcontext(Silent()) as show:
-        counts = train(study, store, workers=workers, device=device, assumptions=assumptions, care=care, show=show)
+        counts = train(
+            study, store, workers=workers, device=device, assumptions=assumptions, care=care, given=data, show=show
+        )
     if counts.halted:
         raise WorkFailed(counts.in_words())
     if not counts.finished:

@@ -102,11 +102,24 @@ def cache_folder() -> Path:
     Raises:
         OSError: there is no home folder.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
+    return _home_folder("XDG_CACHE_HOME", "~/.cache")
+
+
+def _home_folder(variable: str, usual: str) -> Path:
+    base = os.environ.get(variable)
     try:
-        return (Path(base) if base else Path("~/.cache").expanduser()) / "doubleread"
+        return (Path(base) if base else Path(usual).expanduser()) / "doubleread"
     except RuntimeError as error:
         raise OSError(str(error)) from error
+
+
+def config_folder() -> Path:
+    """Return the folder for what must stay: `$XDG_CONFIG_HOME/doubleread`, else `~/.config/doubleread`.
+
+    Raises:
+        OSError: there is no home folder.
+    """
+    return _home_folder("XDG_CONFIG_HOME", "~/.config")
 
 
 def user_path(text: str | Path, place: str) -> Path:

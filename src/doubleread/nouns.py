@@ -15,6 +15,10 @@ VARIED = "@"
 """Stands in the name of an arm under another value of an assumption, between the arm's own name and that value."""
 
 
+INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
+"""Said with everything that a reader could take for more."""
+
+
 class State(StrEnum):
     """What has become of a run; only `done` enters the statistics."""
 
@@ -48,7 +52,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """`folder`, `npy`, `medmnist` or `phantom`."""
+        """`folder`, `dicom`, `npy`, `medmnist`, `table`, `phantom` or `arrays`."""
         ...
 
     @property
@@ -70,7 +74,8 @@ class Source(Protocol):
         ...
 
     def mode(self, index: int) -> str:
-        """Return how the pixels are stored, by Pillow's name of the mode: `L` for grey, `RGB` for colour.
+        """Return how the pixels are stored, by Pillow's name of the mode: `L` for grey, `RGB` for colour, `I;16` and
+        `RGB;16` where they have more than 8 bits.
 
         Raises:
             UnreadableImage: the image cannot be used; the text is the reason.
@@ -85,6 +90,14 @@ class Source(Protocol):
         """
         ...
 
+    def shown(self, index: int) -> str:
+        """Return what the user knows the item as, for the terminal in front of them; it is never kept."""
+        ...
+
+
+DEEP_STEPS = 257
+"""Steps of 16 bits to one of 8: 65535 / 255."""
+
 
 def shape_of(images: np.ndarray) -> tuple[int, int, int]:
     """Return (channels, height, width) of one of the images, (N, height, width) or (N, height, width, channels)."""
@@ -96,8 +109,8 @@ def shape_of(images: np.ndarray) -> tuple[int, int, int]:
 class RunData:
     """What one run is trained and tested on: all images, and which of them are in which split.
 
-    `images` has shape (N, size, size), or (N, size, size, 3) in colour, uint8; `labels` (N,), int64, from 0 to
-    `classes` − 1; `train`, `val` and `test` are rows of both, int64.
+    `images` has shape (N, size, size), or (N, size, size, 3) in colour, uint8 or uint16; `labels` (N,), int64, from 0
+    to `classes` − 1; `train`, `val` and `test` are rows of both, int64.
     """
 
     images: np.ndarray

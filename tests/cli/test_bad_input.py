@@ -10,7 +10,10 @@ from PIL import Image
 from doubleread import cli
 from tests.conftest import draw_images, small_study, write_folder
 
-LAYOUTS = "a folder of class folders, a folder with one .npy per class, a MedMNIST .npz, or phantom"
+LAYOUTS = (
+    "a folder of class folders (JPEG, PNG, TIFF or DICOM), a folder with one .npy per class, a MedMNIST .npz, a table"
+    " (.csv, .tsv, .parquet), or phantom"
+)
 
 
 @pytest.fixture
@@ -60,9 +63,9 @@ def test_an_empty_folder(refused, tmp_path):
 
 
 def test_a_file_that_is_no_data_set(refused, tmp_path):
-    (tmp_path / "a.csv").write_text("x")
-    assert check_data(refused, "a.csv") == (
-        f"doubleread: study.yaml, data.source: {tmp_path / 'a.csv'} is a file; expected {LAYOUTS}; check the path"
+    (tmp_path / "a.txt").write_text("x")
+    assert check_data(refused, "a.txt") == (
+        f"doubleread: study.yaml, data.source: {tmp_path / 'a.txt'} is a file; expected {LAYOUTS}; check the path"
     )
 
 
@@ -99,15 +102,15 @@ def test_images_that_cannot_be_used_are_all_listed(refused, tmp_path):
     Image.fromarray(draw_images(1, 0, 0, 64)[0]).save(folder / "short.jpg", quality=95)
     (folder / "short.jpg").write_bytes((folder / "short.jpg").read_bytes()[:900])
     (folder / "text.png").write_text("I am a text file")
-    Image.fromarray(np.zeros((16, 16), np.uint16)).save(folder / "deep.png")
+    Image.fromarray(np.zeros((16, 16), np.float32)).save(folder / "deep.tif")
     (folder / "broken.png").symlink_to("nowhere.png")
     message = check_data(refused, "images")
     assert message == (
         "doubleread: data.source: 4 of 72 images cannot be used:\n"
         "  train/NORMAL/broken.png: a broken link\n"
-        "  train/NORMAL/deep.png: I;16 pixels; expected 8 bits a channel, grey or colour\n"
+        "  train/NORMAL/deep.tif: F pixels; expected 8 or 16 bits, grey, or 8 bits a channel in colour\n"
         "  train/NORMAL/short.jpg: damaged (image file is truncated (9 bytes not processed))\n"
-        "  train/NORMAL/text.png: not a JPEG or PNG file\n"
+        "  train/NORMAL/text.png: not a JPEG, PNG or TIFF file\n"
         "; mend or remove them; or --set data.skip_unreadable=true"
     ).replace("(9 bytes not processed)", message.partition("truncated ")[2].partition(")")[0] + ")")
 
@@ -133,10 +136,10 @@ def test_python_objects_are_never_unpickled(refused, tmp_path):
 def test_arrays_of_another_depth(refused, tmp_path):
     (tmp_path / "arrays").mkdir()
     np.save(tmp_path / "arrays" / "0.npy", np.zeros((5, 4, 4), np.float32))
-    np.save(tmp_path / "arrays" / "1.npy", np.zeros((5, 4, 4), np.uint16))
+    np.save(tmp_path / "arrays" / "1.npy", np.zeros((5, 4, 4), np.int16))
     more = ["--set", "data.positive='1'", "--set", "data.split.test=0.2", "--set", "data.allow_leakage=a test"]
-    floats = "".join(f"  0/{row:06d}: float32 pixels; expected uint8\n" for row in range(5))
-    deep = "".join(f"  1/{row:06d}: uint16 pixels; expected uint8\n" for row in range(5))
+    floats = "".join(f"  0/{row:06d}: float32 pixels; expected uint8 or uint16\n" for row in range(5))
+    deep = "".join(f"  1/{row:06d}: int16 pixels; expected uint8 or uint16\n" for row in range(5))
     assert check_data(refused, "arrays", *more) == (
         f"doubleread: data.source: 10 of 10 images cannot be used:\n{floats}{deep}; mend or remove them; or --set"
         " data.skip_unreadable=true"

@@ -25,7 +25,9 @@ COMMANDS = [
     "prune",
     "new",
     "data phantom",
+    "track",
     "data describe",
+    "data fetch",
 ]
 
 

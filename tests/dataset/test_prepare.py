@@ -88,7 +88,7 @@ def test_bad_images_stop_the_study_or_are_skipped_and_counted(tmp_path):
         "data.source: 2 of 68 images cannot be used:\n  test/NORMAL/normal-001.png: damaged ("
     )
     assert str(error.value).endswith(
-        "  train/NORMAL/normal-003.png: not a JPEG or PNG file\n; mend or remove them; or --set"
+        "  train/NORMAL/normal-003.png: not a JPEG, PNG or TIFF file\n; mend or remove them; or --set"
         " data.skip_unreadable=true"
     )
     data = made(root, tmp_path / "cache", skip_unreadable=True)

@@ -85,7 +85,7 @@ def test_an_image_is_read(chromium, address, tmp_path):
         expect(page.locator("#reading")).to_contain_text("threshold of 0.5")
         (tmp_path / "film.txt").write_text("no image")
         page.locator("input[type=file]").set_input_files(tmp_path / "film.txt")
-        expect(page.locator(".error")).to_contain_text("not a JPEG or PNG file", timeout=MINUTE)
+        expect(page.locator(".error")).to_contain_text("not a JPEG, PNG or TIFF file", timeout=MINUTE)
         assert said == []
 
 

@@ -174,7 +174,11 @@ def test_an_image_that_is_too_large_or_none_is_refused_with_its_reason(client):
     assert upload(client, b"x" * (24 * 2**20 + 1)).status_code == 413
     bomb = upload(client, png(14_000))
     assert (bomb.status_code, bomb.json()["detail"]) == (422, "the image: too many pixels; expected at most 89,478,485")
-    for content, reason in ((b"", "an empty file"), (b"GIF89a", "not a JPEG or PNG file"), (png(64)[:60], "damaged")):
+    for content, reason in (
+        (b"", "an empty file"),
+        (b"GIF89a", "not a JPEG, PNG or TIFF file"),
+        (png(64)[:60], "damaged"),
+    ):
         answer = upload(client, content)
         assert answer.status_code == 422
         assert reason in answer.json()["detail"]

@@ -167,7 +167,7 @@ def test_a_reading_is_what_the_store_says_of_the_same_image(client, stored_case)
 
 def test_a_reading_that_fails_says_why_on_the_page(client):
     page = client.post("/read", data={"study": "small", "arm": "batch/8"}, files={"image": ("x.png", b"GIF")}).text
-    assert "the image: not a JPEG or PNG file" in page
+    assert "the image: not a JPEG, PNG or TIFF file" in page
 
 
 def test_weights_that_differ_give_another_map(served_store, stored_case):

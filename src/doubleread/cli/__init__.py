@@ -30,6 +30,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value a
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study, by its dotted path.")
 ]
+ColumnOption = Annotated[
+    list[str],
+    typer.Option("--column", metavar="WHAT=NAME", help="A table's column for path, label, subject or split."),
+]
 DataOption = Annotated[str | None, typer.Option("--data", metavar="PATH", help="Images to use instead of the study's.")]
 SeedsOption = Annotated[
     int | None, typer.Option("--seeds", metavar="N", min=1, help="Train and report seeds 0 to N-1.")
@@ -56,6 +60,13 @@ GiveUpOption = Annotated[
 ]
 AssumptionsOption = Annotated[
     bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")
+]
+MlflowOption = Annotated[
+    str | None,
+    typer.Option("--mlflow", metavar="URI", help="Send runs to MLflow: a server, sqlite:///FILE, or a folder."),
+]
+TensorboardOption = Annotated[
+    Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write runs into DIR for TensorBoard.")
 ]
 
 
@@ -105,6 +116,8 @@ def run(
     assumptions: AssumptionsOption = False,
     checkpoint_every: CheckpointOption = 60.0,
     give_up_after: GiveUpOption = 600.0,
+    mlflow: MlflowOption = None,
+    tensorboard: TensorboardOption = None,
     store: StoreOption = Path("runs"),
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -113,7 +126,12 @@ def run(
     from doubleread.cli.train import Care, run_command
 
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
-    run_command(study, data, seeds, workers, device, assumptions, care, store, settings, as_json)
+    tracking = None
+    if mlflow is not None or tensorboard is not None:
+        from doubleread.cli.track import following
+
+        tracking = following(mlflow, tensorboard)
+    run_command(study, data, seeds, workers, device, assumptions, care, store, settings, as_json, tracking)
 
 
 @app.command()
@@ -203,6 +221,20 @@ def report(
 
 
 @app.command()
+def track(
+    study: StudyName,
+    mlflow: MlflowOption = None,
+    tensorboard: TensorboardOption = None,
+    store: StoreOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Send the finished runs of a study to MLflow or TensorBoard, each once."""
+    from doubleread.cli.track import track_command
+
+    track_command(study, mlflow, tensorboard, store, as_json)
+
+
+@app.command()
 def single(
     reported: Annotated[
         list[str], typer.Argument(metavar="RIGHT/IMAGES…", help="Such as 291/400 278/400, or 72.75%/400.")
@@ -250,12 +282,13 @@ def prune(
 def new(
     path: Annotated[str, typer.Argument(metavar="[PATH]", help="The images; the phantom by default.")] = "phantom",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The study file to write.")] = Path("study.yaml"),
+    columns: ColumnOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
     """Write a commented study file for the images at PATH."""
     from doubleread.cli.new import new_command
 
-    new_command(path, out, as_json)
+    new_command(path, out, columns, as_json)
 
 
 @app.command()
@@ -296,12 +329,31 @@ def data_phantom(
 
 @data_app.command("describe")
 def data_describe(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Images, or phantom.")], as_json: JsonOption = False
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Images, or phantom.")],
+    columns: ColumnOption = [],  # noqa: B006
+    as_json: JsonOption = False,
 ) -> None:
     """Read every image at PATH and say what is there."""
     from doubleread.cli.data import describe_command
 
-    describe_command(path, as_json)
+    describe_command(path, columns, as_json)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A public set; all are listed without.")] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", metavar="28|64|128|224", help="Pixels along a side; 28 unless given.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The folder that it goes into; ./data unless given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a public set of images, its size and hash checked; list the sets without NAME."""
+    from doubleread.cli.fetch import fetch_command
+
+    fetch_command(name, size, to, as_json)
 
 
 def main() -> None:

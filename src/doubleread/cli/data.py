@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from doubleread.cli.overrides import columns_of
 from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import Checked, check_source, rules_that_fit
 from doubleread.errors import UserError
@@ -41,16 +42,16 @@ def phantom_command(folder: Path, settings: list[str], as_json: bool) -> None:
         out().print(f"wrote {len(source.items):,} images to {folder}\n{SYNTHETIC}", markup=False)
 
 
-def describe_command(path: str, as_json: bool) -> None:
+def describe_command(path: str, columns: list[str], as_json: bool) -> None:
     """Read every image and print counts, sizes, subject rules and what cannot be used."""
-    source = open_source(path, place=path)
+    source = open_source(path, columns=columns_of(columns), place=path)
     with Progress(err(), path) as show:
         checked = check_source(source, show.reading)
     found = _describe(source, checked)
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        _print(found, [source.shown(index) for index, one in enumerate(checked) if one.reason is not None])
 
 
 def _describe(source: Source, checked: list[Checked]) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], names: list[str]) -> None:
     console = out()
     console.print(f"{found['source']}: {found['images']:,} images ({found['kind']})", markup=False)
     table = Table(box=None, padding=(0, 2))
@@ -105,7 +106,7 @@ def _print(found: dict[str, Any]) -> None:
     console.print(f"sizes: {sizes}{more}", markup=False)
     rules = ", ".join(f"{rule} ({n:,} subjects)" for rule, n in found["subject_rules"].items())
     console.print(f"subject rules that fit every image: {rules}", markup=False)
-    for bad in found["unreadable"][:SHOWN]:
-        console.print(f"  {bad['case']}: {bad['reason']}", markup=False)
+    for bad, name in zip(found["unreadable"][:SHOWN], names, strict=False):
+        console.print(f"  {name}: {bad['reason']}", markup=False)
     if len(found["unreadable"]) > SHOWN:
         console.print(f"  and {len(found['unreadable']) - SHOWN:,} more")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from doubleread import disk
+from doubleread.cli.overrides import columns_of
 from doubleread.cli.show import out, print_json
 from doubleread.dataset import look_for_sizes, rules_that_fit
 from doubleread.errors import UserError, printable
@@ -56,14 +58,15 @@ experiments:                     # each varies its own factors; several factors 
 """
 
 
-def new_command(path: str, out_file: Path, as_json: bool) -> None:
+def new_command(path: str, out_file: Path, columns: list[str], as_json: bool) -> None:
     """Write the file, and check that it can be read back."""
     out_file = user_path(out_file, "--out")
     if out_file.exists():
         raise UserError(f"--out {out_file}", "it exists", "expected a new file", "give another name")
     check_target(out_file, "--out")
-    source = open_source(path, place=path)
-    write_text(out_file, study_text(source, path, out_file.name))
+    named = columns_of(columns)
+    source = open_source(path, columns=named, place=path)
+    write_text(out_file, study_text(source, path, out_file.name, named))
     try:
         study = load_study(out_file)
     except UserError:
@@ -75,8 +78,8 @@ def new_command(path: str, out_file: Path, as_json: bool) -> None:
         out().print(f"wrote {out_file}\nnext: doubleread check {out_file}", markup=False)
 
 
-def study_text(source: Source, path: str, file: str) -> str:
-    """Return the study file for a source.
+def study_text(source: Source, path: str, file: str, columns: Mapping[str, str]) -> str:
+    """Return the study file for a source, whose `columns` are called as that says.
 
     Raises:
         UserError: the source has one class only.
@@ -90,7 +93,7 @@ def study_text(source: Source, path: str, file: str) -> str:
         file=printable(file),
         name=_name(path),
         source=json.dumps(located, ensure_ascii=False) if located != "phantom" else located,
-        classes=_classes(names),
+        classes=_columns(columns) + _classes(names),
         loss=loss,
         other=other,
         ranking=ranking,
@@ -98,6 +101,13 @@ def study_text(source: Source, path: str, file: str) -> str:
         split=_split(source),
         subject=_subject(source),
     )
+
+
+def _columns(columns: Mapping[str, str]) -> str:
+    if not columns:
+        return ""
+    listed = ", ".join(f"{what}: {json.dumps(name, ensure_ascii=False)}" for what, name in columns.items())
+    return f"  columns: {{{listed}}}    # what the table calls them\n"
 
 
 def _classes(names: list[str]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from doubleread.errors import UserError
 from doubleread.files import user_path
+from doubleread.images.table import COLUMNS
 from doubleread.study import parse_overrides
 
 
@@ -17,3 +19,18 @@ def overrides(settings: list[str], data: str | None, seeds: int | None) -> dict[
     if seeds is not None:
         changed["seeds"] = seeds
     return changed
+
+
+def columns_of(given: list[str]) -> dict[str, str]:
+    """Return what `--column` says of a table.
+
+    Raises:
+        UserError: it is no WHAT=NAME, or says what no table tells.
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        what, equals, name = one.partition("=")
+        if not equals or not name or what not in COLUMNS or what in found:
+            raise UserError("--column", f'got "{one}"', f"expected WHAT=NAME, once for each of {', '.join(COLUMNS)}")
+        found[what] = name
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results, train
@@ -17,6 +18,10 @@ from doubleread.report import save_figures, words, write_page, write_tables
 from doubleread.runner import Care, Counts, Progress
 from doubleread.store import open_store
 from doubleread.study import Study, load_study
+
+if TYPE_CHECKING:
+    # loaded by those alone that ask for it
+    from doubleread.tracking import Following
 
 MOST_NAMED = 10
 REPORTS = {"a": ("report-a",), "b": ("report-b",), "all": ("report-a", "report-b")}
@@ -33,15 +38,18 @@ def run_command(
     store: Path,
     settings: list[str],
     as_json: bool,
+    tracking: Following | None = None,
 ) -> None:
-    """Train a study, print its verdicts and tables."""
+    """Train a study, print its verdicts and tables; with `tracking`, its runs are sent on as they finish."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers, device, care, assumptions)
+    counts = _train(study, store, workers, device, care, assumptions, tracking)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
         print_result(out(), open_results(study, store=store).result)
         out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
+    for line in tracking.lines(study.name, store) if tracking is not None else ():
+        err().print(f"{study.name}: {line}", markup=False, soft_wrap=True)
     _end(counts, study, store)
 
 
@@ -93,9 +101,18 @@ def reproduce_command(
 
 
 def _train(
-    study: Study, store: Path, workers: int | None, device: str, care: Care, assumptions: bool = False
+    study: Study,
+    store: Path,
+    workers: int | None,
+    device: str,
+    care: Care,
+    assumptions: bool = False,
+    tracking: Following | None = None,
 ) -> Counts:
-    with Progress(err(), study.name) as show:
+    with (
+        Progress(err(), study.name) as show,
+        tracking.during(store, study, show.remark) if tracking is not None else nullcontext(),
+    ):
         return train(study, store, workers=workers, device=device, assumptions=assumptions, care=care, show=show)
 
 

@@ -20,7 +20,7 @@ from doubleread.dataset.reading import Look, Progress, Seen, Target, digest_all,
 from doubleread.dataset.select import Selection, by_group, select
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.files import hash_of, make_folders, move_folder, read_text, remove_leftovers, write_json
-from doubleread.images import GREY
+from doubleread.images import GREY, is_deep
 from doubleread.nouns import Source
 from doubleread.recipe.data import DataSpec, DrawnSplit
 
@@ -29,6 +29,8 @@ PREPARATION = 1
 
 SHOWN = 20
 DRAFT = ".draft-"
+NAMED = " (doubleread data describe PATH names the files)"
+"""Said of images whose cases are not called after their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,14 @@ def _first_time(job: _Job) -> PreparedSet:
     hopeful = all(isinstance(digest, str) for digest in job.digests)
     selection = select(items, job.data, range(n), job.digests) if hopeful else None
     rows = _rows_of(selection) if selection is not None else {}
-    with _Draft(job.cache, len(rows), job.data) as draft:
+    deep = _looks_deep(job.source)
+    with _Draft(job.cache, len(rows), job.data, deep=deep) as draft:
         seen = job.read(range(n), rows, draft)
         job = replace(job, digests=[seen[index].digest for index in range(n)])
         checked = {item.case: _checked(seen[i]) for i, item in enumerate(items)}
         write_json(job.record, {case: [c.height, c.width, c.mean, c.reason, c.mode] for case, c in checked.items()})
         usable = _usable(job.source, job.data, checked)
-        if selection is not None and len(usable) == n:
+        if selection is not None and len(usable) == n and deep == _is_deep(_cases(job, selection, checked)):
             return _finish(job, draft, selection, checked)
     return _found_or_written(job, select(items, job.data, usable, job.digests), checked)
 
@@ -142,9 +145,22 @@ def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Che
     if (folder / META).is_file():
         meta = _meta(job, selection, checked, cases)
         return replace(open_prepared(folder), meta=meta)
-    with _Draft(job.cache, len(cases), job.data) as draft:
+    with _Draft(job.cache, len(cases), job.data, deep=_is_deep(cases)) as draft:
         job.read(selection.indices.tolist(), _rows_of(selection), draft)
         return _finish(job, draft, selection, checked)
+
+
+def _looks_deep(source: Source) -> bool:
+    """Tell whether the first image has more than 8 bits, and with it most likely all."""
+    try:
+        return is_deep(source.mode(0))
+    except UnreadableImage:
+        return False
+
+
+def _is_deep(cases: Sequence[Case]) -> bool:
+    """Tell whether a set is kept in 16 bits: where one of its images has more than 8."""
+    return any(is_deep(case.mode) for case in cases)
 
 
 def _refuse_no_colour(data: DataSpec, cases: Sequence[Case]) -> None:
@@ -189,9 +205,10 @@ def _per_seed(data: DataSpec) -> bool:
 class _Draft:
     """A prepared set being written, in a folder of its own that vanishes unless it is kept."""
 
-    def __init__(self, cache: Path, n: int, data: DataSpec) -> None:
+    def __init__(self, cache: Path, n: int, data: DataSpec, *, deep: bool) -> None:
         self._folder = cache / f"{DRAFT}{secrets.token_hex(4)}"
         self._shape = (n, data.image_size, data.image_size, *((3,) if data.channels == "rgb" else ()))
+        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
         self._lock: int | None = None
 
     def __enter__(self) -> _Draft:
@@ -199,7 +216,7 @@ class _Draft:
         self._lock = disk.lock(self._folder)
         shape = (max(self._shape[0], 1), *self._shape[1:])
         # of full size from the start: readers map it too, each writing its own rows
-        np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=shape)
+        np.lib.format.open_memmap(self.path, mode="w+", dtype=self._dtype, shape=shape)
         try:
             with self.path.open("rb+") as handle:
                 disk.reserve(handle, self.path.stat().st_size)
@@ -309,7 +326,7 @@ def _usable(source: Source, data: DataSpec, checked: Mapping[str, Checked]) -> l
         raise UserError(
             "data.source",
             f"{len(bad):,} of {len(source.items):,} images cannot be used:\n{listed}{more}\n",
-            "mend or remove them",
+            f"mend or remove them{NAMED if source.kind == 'dicom' else ''}",
             "or --set data.skip_unreadable=true",
         )
     return [index for index, item in enumerate(source.items) if checked[item.case].reason is None]

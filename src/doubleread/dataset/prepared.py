@@ -59,7 +59,10 @@ class PreparedSet:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """The pixels, shape (N, size, size), uint8, memory-mapped; writing to them changes no file."""
+        """The pixels, shape (N, size, size[, 3]), uint8, or uint16 where the source has more than 8 bits.
+
+        They are memory-mapped; writing to them changes no file.
+        """
         return _mapped(self.folder)
 
     @property

@@ -15,14 +15,14 @@ from typing import TypeVar
 import numpy as np
 
 from doubleread.errors import UnreadableImage, WorkFailed
-from doubleread.images import resize
-from doubleread.nouns import Source
+from doubleread.images import resize, to_depth
+from doubleread.nouns import DEEP_STEPS, Source
 from doubleread.processes import keep_large_blocks, main_module_hidden, usable_cores
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
 
-SLOW_KINDS = frozenset({"folder", "phantom"})
+SLOW_KINDS = frozenset({"folder", "dicom", "table", "phantom"})
 """Kinds of source that work for each image; the others copy it from an array that lies there, which threads can do."""
 WORTH_PROCESSES = 500
 """From this many images on, processes repay their start; threads gain little, because each image is many short calls
@@ -38,7 +38,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What reading one image showed: its size, its mean grey value, and its mode in the source."""
+    """What reading one image showed: its size, its mean grey value of 0 to 255, and its mode in the source."""
 
     height: int
     width: int
@@ -56,7 +56,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where resized images go: an array file (N, size, size[, 3]), uint8, that is there, and the row of each item."""
+    """Where resized images go: an array file (N, size, size[, 3]), uint8 or uint16, that is there, and the row of each
+    item.
+    """
 
     path: Path
     rows: Mapping[int, int]
@@ -98,10 +100,11 @@ class _Reader:
     def _look(self, index: int) -> Look:
         pixels = self._source.read(index, colour=self._array.ndim == 4)
         if index in self._rows:
-            self._array[self._rows[index]] = resize(pixels, self._array.shape[1])
+            self._array[self._rows[index]] = to_depth(resize(pixels, self._array.shape[1]), self._array.dtype)
         # by columns first: a sum over all of them at once would go through float64
-        mean = int(pixels.sum(axis=0, dtype=np.uint32).sum(dtype=np.uint64)) / pixels.size
-        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean, mode=self._source.mode(index))
+        total = int(pixels.sum(axis=0, dtype=np.uint32 if pixels.dtype == np.uint8 else np.uint64).sum(dtype=np.uint64))
+        mean, mode = total / pixels.size / (DEEP_STEPS if pixels.dtype == np.uint16 else 1), self._source.mode(index)
+        return Look(height=pixels.shape[0], width=pixels.shape[1], mean=mean, mode=mode)
 
 
 _mine: _Reader | None = None

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from doubleread.errors import UnreadableImage, UserError, printable
-from doubleread.files import read_bytes, sha256
-from doubleread.images.pixels import MAX_FILE, SUFFIXES, decode, stored_mode
+from doubleread.files import sha256
+from doubleread.images.image_file import read_image_file
+from doubleread.images.pixels import SUFFIXES, decode, stored_mode
 from doubleread.nouns import Item, Split
 
 PARTS: dict[str, Split] = {
@@ -28,8 +29,8 @@ IGNORED = frozenset({"thumbs.db", "desktop.ini"})
 class FolderSource:
     """Images in `root/CLASS/` or in `root/train/CLASS/`, `root/val/CLASS/` and `root/test/CLASS/`.
 
-    The folder's name is the class. Files that begin with a dot are passed over; any other file that is not a JPEG
-    or PNG by its suffix is listed, so that it is reported and not dropped in silence.
+    The folder's name is the class. Files that begin with a dot are passed over; any other file that is not a JPEG,
+    PNG or TIFF by its suffix is listed, so that it is reported and not dropped in silence.
     """
 
     kind = "folder"
@@ -37,7 +38,7 @@ class FolderSource:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.location = str(root)
-        self._paths = list(_image_paths(root))
+        self._paths = list(class_files(root))
         self.items: Sequence[Item] = [_item(root, path, part) for path, part in self._paths]
 
     def __reduce__(self) -> tuple[type[FolderSource], tuple[Path]]:
@@ -56,26 +57,24 @@ class FolderSource:
         """See `Source`."""
         return decode(self._content(index), colour=colour)
 
+    def shown(self, index: int) -> str:
+        """See `Source`."""
+        return self.items[index].case
+
     def _content(self, index: int) -> bytes:
         path = self._paths[index][0]
-        if not path.is_file():
-            raise UnreadableImage("a broken link" if path.is_symlink() and not path.exists() else "not a regular file")
-        if path.suffix.lower() not in SUFFIXES:
-            raise UnreadableImage(f"{path.suffix or 'no suffix'}; expected a .jpg, .jpeg or .png file")
-        try:
-            return read_bytes(path, MAX_FILE)
-        except UserError as error:
-            raise UnreadableImage(error.found) from error
-        except OSError as error:
-            raise UnreadableImage(f"cannot be read ({error.strerror})") from error
+        if path.is_file() and path.suffix.lower() not in SUFFIXES:
+            raise UnreadableImage(f"{path.suffix or 'no suffix'}; expected a .jpg, .jpeg, .png, .tif or .tiff file")
+        return read_image_file(path)
 
 
 def looks_like_folder(root: Path) -> bool:
     """Tell whether `root` holds class folders with files in them."""
-    return next(_image_paths(root), None) is not None
+    return next(class_files(root), None) is not None
 
 
-def _image_paths(root: Path) -> Iterator[tuple[Path, Split | None]]:
+def class_files(root: Path) -> Iterator[tuple[Path, Split | None]]:
+    """Yield every file in the class folders of `root`, or of its train, val and test, with the part that it is in."""
     tops: list[tuple[Path, Split | None]] = [
         (folder, PARTS[folder.name.lower()]) for folder in _folders(root) if folder.name.lower() in PARTS
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +15,30 @@ from doubleread.nouns import SPLITS, Item, Split
 
 KEYS = tuple(f"{split}_{what}" for split in SPLITS for what in ("images", "labels"))
 
+CHEST = (
+    *("atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax"),
+    *("consolidation", "edema", "emphysema", "fibrosis", "pleural", "hernia"),
+)
+"""The labels of ChestMNIST, in their order (Yang et al. 2023)."""
+
 
 class MedmnistSource:
-    """Images (N, height, width[, 3]), uint8, and labels (N, 1) or (N,), whole numbers, which name the classes."""
+    """Images (N, height, width[, 3]), uint8, and labels (N, 1) or (N,), whole numbers, which name the classes.
+
+    Where an image has several labels, as in ChestMNIST, `columns` says which is the `label`: its number, or its name
+    where it is one of ChestMNIST's.
+    """
 
     kind = "medmnist"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.location = str(path)
         arrays = read_npz(path, KEYS)
+        chosen = (columns or {}).get("label")
         self._at: list[tuple[np.ndarray, int]] = []
         items: list[Item] = []
         for split in SPLITS:
-            images, labels = _pair(arrays, split, path)
+            images, labels = _pair(arrays, split, path, chosen)
             for row, label in enumerate(labels):
                 items.append(Item(case=f"{split}/{row:06d}", class_name=str(label), part=split))
                 self._at.append((images, row))
@@ -47,8 +58,12 @@ class MedmnistSource:
         images, row = self._at[index]
         return check_pixels(images[row], colour=colour)
 
+    def shown(self, index: int) -> str:
+        """See `Source`."""
+        return self.items[index].case
 
-def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.ndarray, list[int]]:
+
+def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path, chosen: str | None) -> tuple[np.ndarray, list[int]]:
     missing = [key for key in (f"{split}_images", f"{split}_labels") if key not in arrays]
     if missing:
         raise UserError(
@@ -58,8 +73,13 @@ def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.n
             "add it, or save the images as one .npy per class",
         )
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+    labels = _one_label(labels, chosen, f"{path}, {split}_labels")
+    if images.ndim == 5 or (images.ndim == 4 and images.shape[3] != 3):
+        raise UserError(
+            f"{path}, {split}_images",
+            f"shape {images.shape}: volumes",
+            "expected images, (N, height, width) or (N, height, width, 3)",
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"{path}, {split}_labels",
@@ -73,3 +93,24 @@ def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path) -> tuple[np.n
             "expected (images, height, width) with as many images as labels",
         )
     return images, labels.tolist()
+
+
+def _one_label(labels: np.ndarray, chosen: str | None, place: str) -> np.ndarray:
+    """Return one label for each image, (N,): of several the one that was chosen."""
+    if labels.ndim != 2:
+        several = 1
+    elif (several := labels.shape[1]) == 1:
+        labels = labels[:, 0]
+    if several == 1:
+        if chosen is not None:
+            raise UserError("data.columns", "label has no effect: each image has one", "", "delete it")
+        return labels
+    known = CHEST if several == len(CHEST) else ()
+    allowed = f"expected a number from 0 to {several - 1}" + (f", or one of {', '.join(known)}" if known else "")
+    if chosen is None:
+        raise UserError(place, f"{several} labels for each image", allowed, "set data.columns.label")
+    if chosen in known:
+        return labels[:, known.index(chosen)]
+    if not chosen.isdecimal() or int(chosen) >= several:
+        raise UserError("data.columns.label", f'got "{chosen}"', allowed)
+    return labels[:, int(chosen)]

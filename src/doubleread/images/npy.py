@@ -48,6 +48,10 @@ class NpySource:
         array, row = self._at[index]
         return check_pixels(np.asarray(array[row]), colour=colour)
 
+    def shown(self, index: int) -> str:
+        """See `Source`."""
+        return self.items[index].case
+
 
 def looks_like_npy(root: Path) -> bool:
     """Tell whether `root` holds .npy files, itself or in its train, val and test folders."""

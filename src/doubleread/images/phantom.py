@@ -144,6 +144,10 @@ class PhantomSource:
         """See `Source`."""
         return "L"
 
+    def shown(self, index: int) -> str:
+        """See `Source`."""
+        return self.items[index].case
+
     def read(self, index: int, *, colour: bool = False) -> np.ndarray:
         """See `Source`; a radiograph has no colour, so in colour it is grey three times."""
         shot, seed = self._shots[index], self.spec.seed

@@ -1,6 +1,38 @@
-"""Trained runs put to use: new images read by every seed of an arm, and what in an image moved them."""
+"""Trained runs put to use: saved, read back, new images read by every seed, and what in an image moved them."""
 
-from doubleread.model_file.reader import ArmReader, Reading, open_reader
-from doubleread.model_file.saliency import Saliency, can_explain, saliency_of
+from doubleread.model_file.document import Document
+from doubleread.model_file.exporting import Exported, export_model
+from doubleread.model_file.inputs import image_files
+from doubleread.model_file.likeness import Unlike
+from doubleread.model_file.members import open_reader
+from doubleread.model_file.onnx_file import write_onnx
+from doubleread.model_file.package import load_model, write_model
+from doubleread.model_file.predictor import Predictions, Predictor
+from doubleread.model_file.saliency import (
+    METHODS,
+    NO_EVIDENCE,
+    Saliency,
+    can_explain,
+    check_method,
+    saliency_of,
+)
 
-__all__ = ["ArmReader", "Reading", "Saliency", "can_explain", "open_reader", "saliency_of"]
+__all__ = [
+    "METHODS",
+    "NO_EVIDENCE",
+    "Document",
+    "Exported",
+    "Predictions",
+    "Predictor",
+    "Saliency",
+    "Unlike",
+    "can_explain",
+    "check_method",
+    "export_model",
+    "image_files",
+    "load_model",
+    "open_reader",
+    "saliency_of",
+    "write_model",
+    "write_onnx",
+]

@@ -1,11 +1,13 @@
-"""Which pixels moved a model: integrated gradients by captum, beside those of weights that never learned anything."""
+"""Which pixels moved a model, by captum, beside the same of weights that never learned anything: no evidence."""
 
 # R seeds, C classes
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,30 +15,42 @@ from scipy.stats import rankdata
 from torch import nn
 
 from doubleread.errors import UserError
-from doubleread.model_file.reader import ArmReader
+from doubleread.model_file.members import untrained
+from doubleread.model_file.predictor import Predictor
+from doubleread.nouns import DEEP_STEPS
 from doubleread.training.losses import logits_of
-from doubleread.training.model import build_model
-from doubleread.training.pixels import as_images, scaled
+from doubleread.training.pixels import Scaling, as_images, scaled
 
 try:
-    from captum.attr import IntegratedGradients
+    from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
 except ModuleNotFoundError:
-    IntegratedGradients = None
+    IntegratedGradients = LayerAttribution = LayerGradCam = Occlusion = None
 
+Method = Literal["integrated-gradients", "grad-cam", "occlusion"]
+METHODS: tuple[Method, ...] = get_args(Method)
 STEPS = 32
+PATCHES = 16
+"""Patches along a side that are covered in turn, each half over its neighbour."""
 RANDOM_SEED = 2**31 - 1
 """The seed of weights that were never trained; no run has it."""
+NO_EVIDENCE = (
+    "A map shows where the model's output is sensitive, and is no evidence of what an image shows or why. "
+    "Beside it stands the same of weights that never learned anything: where the two agree, the map shows the image or "
+    "the architecture."
+)
+
+Towards = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Saliency:
-    """A map of |integrated gradients|, (height, width), 0 to 1, mean over the seeds; the same of untrained weights.
+    """A map, (height, width), 0 to 1, mean over the seeds, and the same of untrained weights.
 
     `agreement` is Spearman's correlation of the two: where it is high, the map shows the image or the architecture and
-    not what was learned (Adebayo et al. 2018); NaN where a map has one value. The map is no evidence either way
-    (Sundararajan et al. 2017 for the method).
+    not what was learned (Adebayo et al. 2018); NaN where a map has one value. The map is no evidence either way.
     """
 
+    method: Method
     trained: np.ndarray
     untrained: np.ndarray
     agreement: float
@@ -47,38 +61,104 @@ def can_explain() -> bool:
     return IntegratedGradients is not None
 
 
-def saliency_of(reader: ArmReader, pixels: np.ndarray, target: int) -> Saliency:
-    """Return what moved an arm's seeds towards the class `target` in prepared `pixels`, against a black image.
+def check_method(predictor: Predictor, method: str) -> Method:
+    """Return the method of that name, if the model has what it needs.
 
     Raises:
-        UserError: captum is not installed.
+        UserError: there is none of that name, it needs convolutions that the model has not, or captum is missing.
     """
     if not can_explain():
         raise UserError("saliency", "captum is not installed", "", "pip install 'doubleread[explain]'")
-    untrained = build_model(reader.recipe, RANDOM_SEED, reader.data.run_data(reader.seeds[0])).eval()
-    maps = [_map(model, reader, place, pixels, target) for place, model in enumerate(reader.models)]
-    trained, drawn = np.mean(maps, axis=0), _map(untrained, reader, 0, pixels, target)
+    for known in METHODS:
+        if method == known:
+            if known == "grad-cam" and _last_convolution(predictor.models[0]) is None:
+                raise UserError(
+                    "--method grad-cam", "the model has no convolution", "", "use integrated-gradients or occlusion"
+                )
+            return known
+    raise UserError("--method", f'got "{method}"', f"expected one of {', '.join(METHODS)}")
+
+
+def saliency_of(
+    predictor: Predictor, pixels: np.ndarray, target: int, method: str = "integrated-gradients"
+) -> Saliency:
+    """Return what moved the seeds towards the class `target` in prepared `pixels`.
+
+    `integrated-gradients` (Sundararajan et al. 2017) and `occlusion` (Zeiler & Fergus 2014) count from a black image;
+    `grad-cam` (Selvaraju et al. 2017) is that of the last convolution, enlarged.
+
+    Raises:
+        UserError: see `check_method`.
+    """
+    chosen = check_method(predictor, method)
+    random = untrained(predictor, RANDOM_SEED)
+    # on the scale of 0 to 255, whatever the depth
+    stored = torch.from_numpy(pixels.astype(np.float32) / (DEEP_STEPS if pixels.dtype == np.uint16 else 1))
+    pairs = zip(predictor.models, predictor.scalings, strict=True)
+    maps = [_map(model, scaling, stored, target, chosen) for model, scaling in pairs]
+    trained, drawn = np.mean(maps, axis=0), _map(random, predictor.scalings[0], stored, target, chosen)
     varied = trained.std() > 0 and drawn.std() > 0
     ranks = rankdata(trained), rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
-    return Saliency(trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
+    return Saliency(method=chosen, trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
 
 
-def _map(model: nn.Module, reader: ArmReader, place: int, pixels: np.ndarray, target: int) -> np.ndarray:
+def _map(model: nn.Module, scaling: Scaling, stored: torch.Tensor, target: int, method: Method) -> np.ndarray:
     def towards(images: torch.Tensor) -> torch.Tensor:
         logits = logits_of(model(images))
         if logits.ndim == 2:
             return logits[:, target]
         return logits if target == 1 else -logits
 
-    stored = torch.from_numpy(np.array(pixels))
     image, black = (
-        as_images(scaled(values.reshape(1, -1).float(), reader.scalings[place]), stored.shape)
-        for values in (stored, torch.zeros_like(stored))
+        as_images(scaled(values.reshape(1, -1), scaling), stored.shape)
+        for values in (stored.clone(), torch.zeros_like(stored))
     )
+    found: torch.Tensor = METHOD[method](model, towards, image, black)
+    return found.detach().sum(dim=1)[0].double().numpy()
+
+
+def _gradients(_model: nn.Module, towards: Towards, image: torch.Tensor, black: torch.Tensor) -> torch.Tensor:
     assert IntegratedGradients is not None, "it was asked for"
-    found = IntegratedGradients(towards).attribute(image, baselines=black, n_steps=STEPS, internal_batch_size=STEPS)
-    return found.detach().abs().sum(dim=1)[0].double().numpy()
+    made: Any = IntegratedGradients(towards)
+    return made.attribute(image, baselines=black, n_steps=STEPS, internal_batch_size=STEPS).abs()
+
+
+def _grad_cam(model: nn.Module, towards: Towards, image: torch.Tensor, _black: torch.Tensor) -> torch.Tensor:
+    assert LayerGradCam is not None, "it was asked for"
+    assert LayerAttribution is not None, "it was asked for"
+    layer = _last_convolution(model)
+    assert layer is not None, "it has been checked"
+    made: Any = LayerGradCam(towards, layer)
+    found = made.attribute(image, relu_attributions=True)
+    return LayerAttribution.interpolate(found, image.shape[2:], interpolate_mode="bilinear")
+
+
+def _occlusion(_model: nn.Module, towards: Towards, image: torch.Tensor, black: torch.Tensor) -> torch.Tensor:
+    assert Occlusion is not None, "it was asked for"
+    side = max(2, image.shape[2] // PATCHES * 2)
+    made: Any = Occlusion(towards)
+    found = made.attribute(
+        image,
+        baselines=black,
+        sliding_window_shapes=(image.shape[1], side, side),
+        strides=(image.shape[1], side // 2, side // 2),
+        perturbations_per_eval=STEPS,
+    )
+    return found.abs()
+
+
+METHOD: dict[Method, Callable[[nn.Module, Towards, torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "integrated-gradients": _gradients,
+    "grad-cam": _grad_cam,
+    "occlusion": _occlusion,
+}
+
+
+def _last_convolution(model: nn.Module) -> nn.Module | None:
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    # one that sees a part of the image once more: those of the vision transformer's patches see it first and last
+    return convolutions[-1] if len(convolutions) > 1 else None
 
 
 def _shown(values: np.ndarray) -> np.ndarray:

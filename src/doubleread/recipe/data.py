@@ -9,6 +9,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from doubleread.recipe.spec import Fraction, OpenFraction, Spec, Switch, Text, WholeFromOne, WholeFromZero, expecting
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -59,15 +63,32 @@ Split = Annotated[
 ]
 
 
+class Columns(Spec):
+    """What the columns of a table are called that are the path, the label, the subject and the split.
+
+    Of a MedMNIST file with several labels for each image, `label` is the one that is used, by number or name.
+    """
+
+    path: Text | None = None
+    label: Annotated[Text, BeforeValidator(_as_text)] | None = None
+    subject: Text | None = None
+    split: Text | None = None
+
+    def named(self) -> dict[str, str]:
+        """Return those that are given."""
+        return self.model_dump(exclude_none=True)
+
+
 class DataSpec(Spec):
     """The `data` part of a study file.
 
     `source` is a name or a path, or `{name: phantom, …}` with the phantom's knobs; `kind` overrides what the path looks
-    like. `positive` is the class that counts as 1, the first of these names that the source has. `subject` is the rule
-    that finds the subject of an image, the first that fits every image: `given`, `kermany`, `case` (every image its own
-    subject), or a regular expression. `channels`: `grey`, one, or `rgb`, three. `intensity` is how pixels enter the
-    model: `raw` 0–255, `unit` 0–1, `standard`, less the mean and over the SD of the training pixels, or `image`, the
-    same by each image's own pixels, which takes out how it was exposed.
+    like, and `columns` names those of a table. `positive` is the class that counts as 1, the first of these names that
+    the source has. `subject` is the rule that finds the subject of an image, the first that fits every image: `given`,
+    `kermany`, `case` (every image its own subject), or a regular expression. `channels`: `grey`, one, or `rgb`, three.
+    `intensity` is how pixels enter the model: `raw` 0–255, `unit` 0–1, `standard`, less the mean and over the SD of the
+    training pixels, or `image`, the same by each image's own pixels, which takes out how it was exposed. Pixels of 16
+    bits count as those of 8 with finer steps between.
     """
 
     source: Text | dict[str, Any]
@@ -76,8 +97,13 @@ class DataSpec(Spec):
     split: Split
     channels: Annotated[Literal["grey", "rgb"], expecting("grey or rgb")] = "grey"
     kind: (
-        Annotated[Literal["folder", "npy", "medmnist", "phantom"], expecting("folder, npy, medmnist or phantom")] | None
+        Annotated[
+            Literal["folder", "dicom", "npy", "medmnist", "table", "phantom"],
+            expecting("folder, dicom, npy, medmnist, table or phantom"),
+        ]
+        | None
     ) = None
+    columns: Columns | None = None
     positive: Names | None = None
     sample: Sample | None = None
     subject: Names | None = None

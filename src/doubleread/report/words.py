@@ -10,10 +10,10 @@ from typing import Any
 
 from doubleread.analysis import ArmResult, Spread, StudyResult
 from doubleread.metrics import is_share
+from doubleread.nouns import INTENDED_USE as INTENDED_USE
 from doubleread.stats import Estimate
 from doubleread.study import NUMBER, Arm, Experiment, Reported, Study, label_of
 
-INTENDED_USE = "For research and teaching only. Not a medical device; nothing here is advice about a patient."
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
 _RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "macro_recall")

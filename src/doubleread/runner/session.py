@@ -13,7 +13,7 @@ from doubleread.engines import LocalExecutor
 from doubleread.errors import UserError
 from doubleread.images import open_source
 from doubleread.metrics import CASE_METRICS, CLASS_METRICS, SCORES
-from doubleread.nouns import SPLITS, Compute
+from doubleread.nouns import SPLITS, Compute, Source
 from doubleread.recipe import Linear, Mlp, Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.care import Care
@@ -59,12 +59,13 @@ def prepare_study(
     device: str = "auto",
     *,
     refuse: bool = True,
+    given: Source | None = None,
 ) -> Prepared:
     """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
     `variants` are alternatives of its assumptions that are to be trained as well, as are the arms on a split by groups
     where the study measures leakage; `device` is where: `auto` (CUDA where there is one), `cpu` or `cuda`. With
-    `refuse` false a known leak does not stop it.
+    `refuse` false a known leak does not stop it. `given` are images to be used instead of those that the study names.
 
     Raises:
         UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.
@@ -80,7 +81,8 @@ def prepare_study(
     wanted: dict[str, DataSpec] = {data_key(arm.data): arm.data for arm in arms}
     for key, data in wanted.items():
         place = "data.source (--data)" if "data.source" in study.overrides else f"{study.place}, data.source"
-        source = open_source(data.source, kind=data.kind, place=place)
+        columns = data.columns.named() if data.columns is not None else None
+        source = given or open_source(data.source, kind=data.kind, columns=columns, place=place)
         prepared = prepare(source, data, cache, show.reading, refuse=refuse)
         _check_every_seed(prepared, study)
         for remark in prepared.remarks():
@@ -102,8 +104,9 @@ def prepare_study(
         return contents[key]
 
     def computed(arm: Arm, data_hash: str) -> Compute:
-        classes = len(sets[data_hash].classes)
-        return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=classes)
+        data = sets[data_hash]
+        bits = 8 * data.images.dtype.itemsize
+        return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=len(data.classes), bits=bits)
 
     plan = plan_runs(study, hash_of, computed, variants, contents_once)
     check_classes(study, plan, sets)

@@ -16,7 +16,7 @@ from typing import Any
 from doubleread.analysis import StudyResult, analyse, audited
 from doubleread.dataset import open_prepared
 from doubleread.errors import UserError
-from doubleread.model_file import ArmReader, can_explain, open_reader, saliency_of
+from doubleread.model_file import Predictor, can_explain, open_reader, saliency_of
 from doubleread.processes import main_module_hidden
 from doubleread.report import page
 from doubleread.report.data_section import data_section
@@ -122,7 +122,7 @@ def data_of(root: Path, data_hash: str, sealed: bool) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=MOST_READERS)
-def _reader(root: Path, study: str, arm: str, _version: str) -> ArmReader:
+def _reader(root: Path, study: str, arm: str, _version: str) -> Predictor:
     with open_store(root) as store:
         return open_reader(store, study, arm)
 
@@ -135,26 +135,28 @@ def read_image(root: Path, study: str, arm: str, version: str, content: bytes, e
         UnreadableImage: the file is no image that can be read.
     """
     reader = _reader(root, study, arm, version)
-    found = reader.read(content)
+    pixels = reader.prepared(content)
+    found = reader.predictions(pixels[None])
+    called = int(found.called_N[0])
     said: dict[str, Any] = {
         "study": study,
         "arm": arm,
-        "classes": list(found.classes),
-        "seeds": list(found.seeds),
-        "chances": found.chances_RC.tolist(),
-        "mean": found.mean_C.tolist(),
-        "lo": [None if value != value else value for value in found.lo_C.tolist()],
-        "hi": [None if value != value else value for value in found.hi_C.tolist()],
-        "called": found.classes[found.called],
-        "threshold": 0.5 if len(found.classes) == 2 else None,
-        "image": thumbnail(found.pixels, SHOWN_PIXELS),
+        "classes": list(reader.classes),
+        "seeds": list(reader.seeds),
+        "chances": found.chances_RNC[:, 0].tolist(),
+        "mean": found.mean_NC[0].tolist(),
+        "lo": [None if value != value else value for value in found.lo_NC[0].tolist()],
+        "hi": [None if value != value else value for value in found.hi_NC[0].tolist()],
+        "called": reader.classes[called],
+        "threshold": 0.5 if len(reader.classes) == 2 else None,
+        "image": thumbnail(pixels, SHOWN_PIXELS),
         "saliency": None,
     }
     if explain and can_explain():
-        target = 1 if len(found.classes) == 2 else found.called
-        maps = saliency_of(reader, found.pixels, target)
+        target = 1 if len(reader.classes) == 2 else called
+        maps = saliency_of(reader, pixels, target)
         said["saliency"] = {
-            "towards": found.classes[target],
+            "towards": reader.classes[target],
             "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
             "untrained": thumbnail((255 * maps.untrained).astype("uint8"), SHOWN_PIXELS),
             "agreement": None if maps.agreement != maps.agreement else maps.agreement,

@@ -50,7 +50,11 @@ def train(
     """
     settle_arithmetic()
     spec = RunSpec(recipe=recipe, seed=seed, intensity=intensity, data=data)
-    course = _Course(spec, compute or compute_of(recipe, intensity=intensity, classes=data.classes), start)
+    course = _Course(
+        spec,
+        compute or compute_of(recipe, intensity=intensity, classes=data.classes, bits=8 * data.images.dtype.itemsize),
+        start,
+    )
     while not course.is_over:
         on_epoch(course.epoch(on_pause))
     return course.finished()

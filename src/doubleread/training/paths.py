@@ -58,15 +58,20 @@ def resolve_device(wanted: str) -> Literal["cpu", "cuda"]:
 
 
 def compute_of(
-    recipe: Recipe, device: Literal["cpu", "cuda"] = "cpu", *, intensity: str = "unit", classes: int = 2
+    recipe: Recipe,
+    device: Literal["cpu", "cuda"] = "cpu",
+    *,
+    intensity: str = "unit",
+    classes: int = 2,
+    bits: int = 8,
 ) -> Compute:
     """Return how a run of `recipe` is computed on a device of this machine.
 
-    A perceptron for two classes, on images that are all scaled alike, has a closed form: stacked on CUDA; on the CPU by
-    the compiled routine where there is one and the run has one thread, else in column tiles. Everything else goes to
-    the reference loop.
+    A perceptron for two classes, on images of 8 `bits` that are all scaled alike, has a closed form: stacked on CUDA;
+    on the CPU by the compiled routine where there is one and the run has one thread, else in column tiles. Everything
+    else goes to the reference loop.
     """
-    closed = _is_known(recipe) and classes == 2 and intensity != "image"
+    closed = _is_known(recipe) and classes == 2 and intensity != "image" and bits == 8
     if device == "cuda":
         # what a device gains from bf16 is not measured here
         precision = "bf16" if recipe.precision == "bf16" else "fp32"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from doubleread.nouns import RunData
+from doubleread.nouns import DEEP_STEPS, RunData
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,18 @@ class Scaling:
 
 
 def scaling_of(intensity: str, data: RunData) -> Scaling:
-    """Return the scaling that an `intensity` means: see `DataSpec`."""
+    """Return the scaling that an `intensity` means, of pixels of 0 to 255: see `DataSpec`."""
     if intensity == "image":
         return Scaling(0.0, 1.0, each=True)
     if intensity == "raw":
         return Scaling(0.0, 1.0)
     if intensity == "unit":
         return Scaling(0.0, 1 / 255)
-    counts = np.zeros(256, dtype=np.int64)
+    levels = int(np.iinfo(data.images.dtype).max) + 1
+    counts = np.zeros(levels, dtype=np.int64)
     for row in data.train:
-        counts += np.bincount(data.images[row].reshape(-1), minlength=256)
-    values = np.arange(256, dtype=np.float64)
+        counts += np.bincount(data.images[row].reshape(-1), minlength=levels)
+    values = np.arange(levels, dtype=np.float64) * (255 / (levels - 1))
     # whole counts: the same mean and SD whatever the order of the rows
     mean = float((counts * values).sum() / counts.sum())
     variance = float((counts * (values - mean) ** 2).sum() / counts.sum())
@@ -41,13 +42,14 @@ def scaling_of(intensity: str, data: RunData) -> Scaling:
 class PixelReader:
     """Hands out batches of images, scaled, float32; a batch is valid until the next one.
 
-    `images` is (N, height, width) or (N, height, width, channels), uint8; batches are on its device.
+    `images` is (N, height, width) or (N, height, width, channels), uint8 or uint16; batches are on its device. Pixels
+    of 16 bits count as those of 8 with finer steps between 0 and 255.
     """
 
     def __init__(self, images: torch.Tensor, scaling: Scaling, largest_batch: int) -> None:
         self._images, self._stored = images.view(len(images), -1), images.shape[1:]
         shape = largest_batch, self._images.shape[1]
-        self._bytes = torch.empty(shape, dtype=torch.uint8, device=images.device)
+        self._bytes = torch.empty(shape, dtype=images.dtype, device=images.device)
         self._floats = torch.empty(shape, dtype=torch.float32, device=images.device)
         self._scaling = scaling
 
@@ -55,7 +57,8 @@ class PixelReader:
         """Return the images at `rows`, int64, on any device, as shape (batch, pixels)."""
         n = len(rows)
         torch.index_select(self._images, 0, rows.to(self._images.device), out=self._bytes[:n])
-        return scaled(self._floats[:n].copy_(self._bytes[:n]), self._scaling)
+        floats = self._floats[:n].copy_(self._bytes[:n])
+        return scaled(floats.div_(DEEP_STEPS) if self._bytes.dtype == torch.uint16 else floats, self._scaling)
 
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the images at `rows` as shape (batch, channels, height, width), as they lie."""

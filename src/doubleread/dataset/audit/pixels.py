@@ -11,7 +11,7 @@ from PIL import Image
 
 from doubleread.dataset.prepared import PreparedSet
 from doubleread.dataset.reading import Progress
-from doubleread.images import grey_of
+from doubleread.images import grey_of, to_depth
 
 FEATURES = ("width", "height", "colour", "mean", "sd", "p1", "p25", "p50", "p75", "p99", "border", "sharpness")
 """Width and height in the source, whether it has colour there; the rest of the grey pixels as they are trained on.
@@ -34,13 +34,22 @@ def measure_pixels(data: PreparedSet, progress: Progress) -> tuple[np.ndarray, n
     features_NF = np.zeros((n, len(FEATURES)))
     thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), dtype=np.uint8)
     for row, case in enumerate(data.cases):
-        pixels = np.ascontiguousarray(grey_of(data.images[row]))
+        pixels = _eight_bits(data.images[row])
         features_NF[row] = (case.width, case.height, case.mode not in GREY, *_of(pixels))
         box = Image.Resampling.BOX
         thumbnails[row] = np.asarray(Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), box))
         if (row + 1) % CHUNK == 0 or row + 1 == n:
             progress("measuring images", row + 1, n)
     return features_NF, thumbnails
+
+
+def features_of(pixels: np.ndarray) -> Sequence[float]:
+    """Return the features of pixels, grey or in colour, that do not depend on the source: from `mean` on."""
+    return _of(_eight_bits(pixels))
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(to_depth(grey_of(pixels), np.dtype(np.uint8)))
 
 
 def _of(pixels: np.ndarray) -> Sequence[float]:

@@ -1,0 +1,172 @@
+"""A table of images, CSV or Parquet: a path and a label in each row, a subject and a split where it has them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from doubleread.errors import UserError, did_you_mean, printable
+from doubleread.files import read_text, sha256
+from doubleread.images.dicom_folder import case_of, header_or_none, looks_like_dicom
+from doubleread.images.folder import PARTS
+from doubleread.images.image_file import decode_file, mode_of_file, read_image_file
+from doubleread.images.salt import salted
+from doubleread.nouns import Item, Split
+
+try:
+    from pyarrow import ArrowException, parquet
+except ModuleNotFoundError:
+    parquet = None
+    ArrowException = OSError
+
+TABLES = frozenset({".csv", ".tsv", ".parquet"})
+COLUMNS = {"path": True, "label": True, "subject": False, "split": False}
+"""What a table may tell, and whether it must."""
+MOST_ROWS = 5_000_000
+MOST_BYTES = 2**29
+
+Rows = dict[str, list[str]]
+"""Columns by what they tell, as text; those that are not there are left out."""
+
+
+class TableSource:
+    """Images that a table lists, each JPEG, PNG, TIFF or DICOM; relative paths count from the table's folder.
+
+    `columns` says which column is the `path`, the `label`, the `subject` and the `split`, where they are called
+    otherwise; the last two may be missing. Who a DICOM image is of is salted, be it from the table or from its header.
+    """
+
+    kind = "table"
+
+    def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
+        self.location = str(path)
+        self._path, self._columns = path, dict(columns or {})
+        rows = _rows(path, self._columns)
+        self._paths = [path.parent / text for text in rows["path"]]
+        self.items: Sequence[Item] = _items(rows, self._paths, path)
+
+    def __reduce__(self) -> tuple[type[TableSource], tuple[Path, dict[str, str]]]:
+        # another process reads the table itself
+        return TableSource, (self._path, self._columns)
+
+    def digest(self, index: int) -> str:
+        """See `Source`."""
+        return sha256(self._content(index))
+
+    def mode(self, index: int) -> str:
+        """See `Source`."""
+        return mode_of_file(self._content(index))
+
+    def read(self, index: int, *, colour: bool = False) -> np.ndarray:
+        """See `Source`."""
+        return decode_file(self._content(index), colour=colour)
+
+    def shown(self, index: int) -> str:
+        """See `Source`."""
+        return printable(str(self._paths[index]))
+
+    def _content(self, index: int) -> bytes:
+        return read_image_file(self._paths[index])
+
+
+def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
+    items: list[Item] = []
+    seen: dict[str, int] = {}
+    for row, (text, path) in enumerate(zip(rows["path"], paths, strict=True)):
+        where = f"{table}, row {row + 1}"
+        label, part = rows["label"][row].strip(), _part(rows["split"][row], where) if "split" in rows else None
+        if not text.strip() or not label:
+            raise UserError(where, f"no {'path' if label else 'label'}", "expected a path and a label in each row")
+        if text in seen:
+            raise UserError(where, f"the path of row {seen[text] + 1} once more", "expected each image once")
+        seen[text] = row
+        subject = rows["subject"][row].strip() or None if "subject" in rows else None
+        case = text
+        if looks_like_dicom(path):
+            header = header_or_none(path)
+            case = case_of(text, header)
+            subject = salted(f"subject {subject}") if subject else header.subject
+        items.append(Item(case=printable(case), class_name=printable(label), part=part, subject=subject))
+    return items
+
+
+def _part(text: str, where: str) -> Split:
+    if text.strip().lower() not in PARTS:
+        raise UserError(where, f'split "{text}"', f"expected one of {', '.join(PARTS)}")
+    return PARTS[text.strip().lower()]
+
+
+def _rows(path: Path, columns: Mapping[str, str]) -> Rows:
+    named = {what: columns.get(what, what) for what in COLUMNS}
+    table = _parquet(path, named) if path.suffix.lower() == ".parquet" else _separated(path, named)
+    if not table["path"]:
+        raise UserError(str(path), "no rows", "expected one for each image")
+    return table
+
+
+def _chosen(there: Sequence[str], named: Mapping[str, str], columns: Mapping[str, bool], path: Path) -> dict[str, str]:
+    """Return the column of each thing that a table tells."""
+    found = {}
+    for what, needed in columns.items():
+        name = named[what]
+        if name in there:
+            found[what] = name
+        elif needed or name != what:
+            near = did_you_mean(name, there)
+            raise UserError(
+                str(path),
+                f'no column "{printable(name)}" for the {what}',
+                f"it has {printable(', '.join(there[:20])) or 'none'}",
+                f"set data.columns.{what}{f' ({near})' if near.startswith('did') else ''}",
+            )
+    return found
+
+
+def _separated(path: Path, named: Mapping[str, str]) -> Rows:
+    text = read_text(path, limit=MOST_BYTES).removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    try:
+        header = next(reader, [])
+        places = {what: header.index(name) for what, name in _chosen(header, named, COLUMNS, path).items()}
+        rows: Rows = {what: [] for what in places}
+        for number, row in enumerate(reader, start=1):
+            if not row:
+                continue
+            if len(row) != len(header) or number > MOST_ROWS:
+                raise UserError(
+                    f"{path}, row {number}", f"{len(row)} values", f"expected {len(header)}, in {MOST_ROWS:,} rows"
+                )
+            for what, place in places.items():
+                rows[what].append(row[place])
+    except csv.Error as error:
+        raise UserError(str(path), f"not a table ({error})", "expected comma-separated values with a header") from error
+    return rows
+
+
+def _parquet(path: Path, named: Mapping[str, str]) -> Rows:
+    if parquet is None:
+        raise UserError(str(path), "Parquet needs pyarrow", "", "pip install 'doubleread[parquet]'")
+    try:
+        with parquet.ParquetFile(path) as opened:
+            chosen = _chosen(opened.schema_arrow.names, named, COLUMNS, path)
+            facts = opened.metadata
+            size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+            if facts.num_rows > MOST_ROWS or size > MOST_BYTES:
+                raise UserError(
+                    str(path), f"{facts.num_rows:,} rows, {size:,} bytes", f"expected at most {MOST_ROWS:,}"
+                )
+            table = opened.read(columns=list(chosen.values()))
+            return {what: [_text(value) for value in table[name].to_pylist()] for what, name in chosen.items()}
+    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
+        raise UserError(str(path), "not a Parquet file, or damaged", next_step="write it again") from error
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        # whole numbers with gaps are stored as numbers with a point
+        return str(int(value))
+    return "" if value is None or value != value else str(value)

@@ -1,0 +1,107 @@
+"""The model card: what a model is, what it is worth and what it is not for, in Markdown (Mitchell et al. 2019)."""
+
+from __future__ import annotations
+
+import re
+
+from doubleread.model_file.document import Document
+
+SHOWN = ("accuracy", "auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_recall", "macro_auroc")
+GROUPS = {
+    "run": "this seed; its interval counts the test images",
+    "seeds": "the mean over the seeds; its interval counts the seeds and the test images",
+    "ensemble": "the seeds averaged as one predictor, as this model does; its interval counts both",
+}
+
+
+def card_of(document: Document) -> str:
+    """Return the card of a model."""
+    title = f"{document.study}, {document.arm}"
+    what = "one trained seed" if document.kind == "seed" else f"{len(document.members)} trained seeds, averaged"
+    sections = [
+        f"# {_plain(title)}",
+        f"{document.intended_use}\n\nAn image classifier, {what}; made by {_plain(document.made_by)}."
+        + (f" It was trained to ask: {_plain(document.question)}" if document.question else ""),
+        "## What it was trained on\n\n" + _data(document),
+        "## What it is worth\n\n" + _metrics(document),
+        "## How an image is read\n\n" + _reading(document),
+        "## What it is not for\n\n"
+        "It knows the images of one data set. Elsewhere, with another machine, another population or another question, "
+        "its figures say nothing. The flag for unlike images looks at grey values, borders and sharpness, and not at "
+        "what an image shows: an image that is not flagged may still be one that the model should not be asked about.",
+        "## Files\n\n"
+        "`model.json`: recipe, preprocessing, classes, threshold, calibration, metrics. `seed-N.safetensors`: weights. "
+        "Nothing in them is executed. Read an image: `doubleread predict PATH IMAGE`.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _data(document: Document) -> str:
+    rows = ["| split | class | images | subjects |", "|---|---|---|---|"]
+    rows += [
+        f"| {one['split']} | {_plain(one['class'])} | {one['cases']} | {one['subjects']} |" for one in document.cases
+    ]
+    remarks = "".join(f"\n- {_plain(remark)}" for remark in document.remarks)
+    return "\n".join(rows) + f"\n\nPrepared set `{_plain(document.data_hash)}`." + (f"\n{remarks}" if remarks else "")
+
+
+def _metrics(document: Document) -> str:
+    if not any(document.metrics.values()):
+        return "No figure is stored with it."
+    parts = []
+    for group, words in GROUPS.items():
+        found = document.metrics.get(group, {})
+        rows = [
+            f"| {name.removeprefix('val_')} | {_split(name)} | {_number(found[name])} |"
+            for name in found
+            if name.removeprefix("val_") in SHOWN
+        ]
+        if rows:
+            parts.append(
+                "\n".join(
+                    [
+                        f"{words[0].upper()}{words[1:]}:\n",
+                        "| metric | split | value (95 % interval) |",
+                        "|---|---|---|",
+                        *rows,
+                    ]
+                )
+            )
+    return "\n\n".join(parts)
+
+
+def _split(metric: str) -> str:
+    return "validation" if metric.startswith("val_") else "test"
+
+
+def _number(found: dict[str, float | None]) -> str:
+    value, lo, hi = found.get("value", found.get("mean")), found.get("lo"), found.get("hi")
+    if value is None:
+        return "–"
+    return f"{value:.3f}" + (f" ({lo:.3f} to {hi:.3f})" if lo is not None and hi is not None else "")
+
+
+def _reading(document: Document) -> str:
+    how = document.preprocessing
+    lines = [
+        f"{how.image_size} × {how.image_size} pixels, {'grey' if how.channels == 1 else 'colour'}, {how.bits} bits, "
+        f"made square by a bilinear filter that widens to antialias; intensity: {how.intensity}."
+    ]
+    if (cut := document.threshold) is not None:
+        lines.append(
+            f"Called {_plain(document.classes[1])} where its probability is above {cut.probability:.4g} "
+            f"(rule: {_plain(cut.rule)}{', chosen on validation' if cut.rule != '0.5' else ''})."
+        )
+    else:
+        lines.append(f"Classes: {', '.join(map(_plain, document.classes))}; the likeliest is called.")
+    if (fitted := document.calibration) is not None:
+        lines.append(
+            f"Calibrated probabilities have their logits over a temperature of {fitted.temperature:.3g}, fitted on "
+            f"{fitted.cases:,} validation images."
+        )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Return a text that Markdown and HTML show as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))

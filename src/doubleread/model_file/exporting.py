@@ -1,0 +1,157 @@
+"""From a study's results to a saved model: a seed or all of an arm, its threshold, its calibration and its figures."""
+
+# R seeds, N cases
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from doubleread.analysis import ArmResult, StudyResult
+from doubleread.analysis.ensembles import ensemble_of
+from doubleread.analysis.evidence import RunScores
+from doubleread.analysis.gap import rule_of
+from doubleread.errors import UserError
+from doubleread.metrics import probabilities
+from doubleread.model_file.document import Calibration, Cut
+from doubleread.model_file.likeness import likeness_of
+from doubleread.model_file.members import HALF, kept_runs, open_reader
+from doubleread.model_file.predictor import Predictor
+from doubleread.stats import ensemble_logits
+from doubleread.stats.calibration import temperature
+from doubleread.stats.multiclass import covariance_of
+from doubleread.stats.thresholds import cuts_of
+from doubleread.store import Store, weights_path
+from doubleread.study.threshold_spec import ThresholdSpec
+
+WITH_CASES = frozenset(
+    {"accuracy", "auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_recall", "macro_auroc"}
+)
+"""Metrics whose chance over the cases is known."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exported:
+    """A model ready to be written: the predictor, and its weights by file name."""
+
+    predictor: Predictor
+    weights: dict[str, bytes]
+
+
+def export_model(
+    result: StudyResult,
+    store: Store,
+    arm: str,
+    *,
+    seed: int | None = None,
+    ensemble: bool = False,
+    threshold: ThresholdSpec | None = None,
+) -> Exported:
+    """Return one seed of an arm, or all whose weights are kept, as a model.
+
+    Without `seed` and `ensemble` it is the seed with the highest validation AUROC. The threshold is chosen on
+    validation, by `threshold`, or is 0.5.
+
+    Raises:
+        UserError: there is no such arm or seed, or no weights of it; or a threshold that cannot be chosen.
+    """
+    _, rows = kept_runs(store, result.study.name, arm)
+    found = result.of(arm)
+    seeds = [row["seed"] for row in rows] if ensemble else [_seed(found, [row["seed"] for row in rows], seed)]
+    predictor = open_reader(store, result.study.name, arm, seeds)
+    scores = [run.scores() for run in found.done if run.seed in predictor.seeds]
+    cut, fitted, remarks = _fitted(scores, threshold, len(predictor.classes))
+    data = next(data for data in result.data if data.data_hash == predictor.document.data_hash)
+    remarks += [*data.remarks(), *(["its test scores are sealed, and left out"] if result.sealed else [])]
+    if data.meta["kind"] == "phantom":
+        remarks.insert(0, "synthetic images from a digital phantom: no patient was imaged")
+    document = predictor.document.model_copy(
+        update={
+            "threshold": cut,
+            "calibration": fitted,
+            "likeness": likeness_of(data),
+            "metrics": _metrics(found, scores, ensemble),
+            "remarks": remarks,
+            "environment": dict(result.environments[0]) if result.environments else {},
+        }
+    )
+    weights = {
+        member.weights: weights_path(store.root, member.run).read_bytes() for member in predictor.document.members
+    }
+    return Exported(predictor=replace(predictor, document=document), weights=weights)
+
+
+def _seed(arm: ArmResult, kept: Sequence[int], wanted: int | None) -> int:
+    if wanted is not None:
+        return wanted
+    name = "val_auroc" if "val_auroc" in arm.done[0].metrics else "val_macro_auroc"
+    return max((run for run in arm.done if run.seed in kept), key=lambda run: (run.metrics[name], -run.seed)).seed
+
+
+def _fitted(
+    scores: Sequence[RunScores], threshold: ThresholdSpec | None, classes: int
+) -> tuple[Cut | None, Calibration | None, list[str]]:
+    """Return where the model calls, its temperature, and what is to be said of either."""
+    if classes > 2:
+        if threshold is not None:
+            raise UserError("--threshold", f"it has no effect with {classes} classes", "", "leave it out")
+        return None, None, ["no calibration is fitted of more than two classes"]
+    pairs = [run.val for run in scores if run.val is not None]
+    if not pairs or any(cases.key != pairs[0][0].key for cases, _ in pairs):
+        if threshold is not None and threshold.name != "fixed":
+            raise UserError(
+                "--threshold", "each seed has validation images of its own", "expected a probability", "or use --seed"
+            )
+        cut = HALF if threshold is None else _cut(threshold, np.zeros(0), np.zeros(0))
+        return cut, None, ["no calibration: each seed has validation images of its own"]
+    labels_N = pairs[0][0].labels_N
+    joined_N = ensemble_logits(np.stack([logits for _, logits in pairs]).astype(np.float64))
+    cut = HALF if threshold is None else _cut(threshold, labels_N, joined_N)
+    return cut, Calibration(temperature=temperature(labels_N, joined_N), cases=len(labels_N)), []
+
+
+def _cut(spec: ThresholdSpec, labels_N: np.ndarray, logits_N: np.ndarray) -> Cut:
+    rule = rule_of(spec)
+    if not callable(rule):
+        return Cut(rule=spec.label, probability=rule, logit=math.log(rule / (1 - rule)))
+    cuts = cuts_of(labels_N, logits_N)
+    logit = float(cuts.thresholds[cuts.chosen(rule(float(labels_N.mean())), np.ones((len(labels_N), 1)))][0])
+    return Cut(rule=spec.label, probability=float(probabilities(np.array([logit]))[0]), logit=logit)
+
+
+def _metrics(
+    arm: ArmResult, scores: Sequence[RunScores], ensemble: bool
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return the figures of the model itself, and of its arm's seeds."""
+    groups: dict[str, dict[str, dict[str, float | None]]] = {
+        "seeds": {
+            name: _finite({"mean": spread.mean, "sd": spread.sd, "lo": spread.lo, "hi": spread.hi})
+            for name, spread in arm.spreads.items()
+        }
+    }
+    if ensemble and len(scores) > 1:
+        groups["ensemble"] = {
+            name: _finite({"value": one.value, "lo": one.lo, "hi": one.hi}) for name, one in ensemble_of(scores).items()
+        }
+    if not ensemble:
+        groups["run"] = {name: _of_run(name, value, scores[0]) for name, value in scores[0].metrics.items()}
+    return groups
+
+
+def _of_run(name: str, value: float, run: RunScores) -> dict[str, float | None]:
+    """Return one run's value; where its chance over the cases is known, with the 95 % interval (normal)."""
+    scored = run.val if name.startswith("val_") else run.test
+    base = name.removeprefix("val_")
+    if base not in WITH_CASES or scored is None or not len(scored[1]):
+        return _finite({"value": value})
+    cases, logits_N = scored
+    variance = float(covariance_of(base, logits_N[None], cases.labels_N, cases.subjects_N)[0, 0])
+    half = 1.959964 * variance**0.5
+    return _finite({"value": value, "lo": max(value - half, 0.0), "hi": min(value + half, 1.0)})
+
+
+def _finite(found: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}

@@ -1,0 +1,138 @@
+"""A saved model on a disk: one folder, or one .zip of the same files; nothing in it is ever executed or unpickled."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from doubleread.errors import UserError
+from doubleread.files import MAX_TEXT, make_folders, move_folder, read_bytes, sha256, write_bytes, write_into
+from doubleread.model_file.card import card_of
+from doubleread.model_file.document import Document, document_of
+from doubleread.model_file.members import MOST_WEIGHTS, model_of
+from doubleread.model_file.predictor import Predictor
+from doubleread.models import BUILDERS, NotBuilt, source_of
+
+DOCUMENT, CARD = "model.json", "README.md"
+FIRST_DAY = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in a .zip, so that the same model is the same bytes."""
+
+Read = Callable[[str, int], bytes]
+"""From a file's name and the most bytes that it may have, to its content."""
+
+
+def write_model(path: Path, document: Document, weights: Mapping[str, bytes]) -> list[str]:
+    """Write a model to a new folder, or where `path` ends in `.zip`, to that file, whole or not at all.
+
+    `weights` are the members' files by name. Returns the names of all files.
+
+    Raises:
+        UserError: there is something at `path`.
+        OSError: the disk is full or fails.
+    """
+    if path.exists():
+        raise UserError(str(path), "it exists", "expected a new folder or .zip file", "give another path")
+    files = {
+        DOCUMENT: (document.model_dump_json(indent=1) + "\n").encode(),
+        CARD: card_of(document).encode(),
+        **weights,
+    }
+    if path.suffix.lower() == ".zip":
+        write_bytes(path, _zipped(files))
+        return list(files)
+    draft = path.with_name(f".{path.name}.draft")
+    make_folders(draft)
+    for name, content in files.items():
+        write_into(draft / name, content)
+    move_folder(draft, path)
+    return list(files)
+
+
+def load_model(path: Path, *, own_code: bool = False) -> Predictor:
+    """Return the model in a folder or a .zip file.
+
+    A network of the user's own is built only with `own_code`, and only where its file is the one that it was trained
+    with: a model file must not decide what runs.
+
+    Raises:
+        UserError: there is no model, it is damaged, or its network cannot be built.
+    """
+    if not path.exists():
+        raise UserError(str(path), "nothing there", "expected a model: a folder or a .zip file", "check the path")
+    if path.is_dir():
+        return _loaded(str(path), lambda name, most: _of_folder(path, name, most), own_code)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _loaded(str(path), lambda name, most: _of_zip(archive, path, name, most), own_code)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UserError(str(path), "not a model's .zip file, or damaged", "", "export it again") from error
+
+
+def _loaded(place: str, read: Read, own_code: bool) -> Predictor:
+    try:
+        text = read(DOCUMENT, MAX_TEXT).decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place}, {DOCUMENT}", "not a text file") from error
+    document = document_of(text, f"{place}, {DOCUMENT}")
+    recipe = document.plan
+    _check_code(document, recipe.model.name, place, own_code)
+    models = []
+    for member in document.members:
+        content = read(member.weights, MOST_WEIGHTS)
+        if sha256(content) != member.sha256:
+            raise UserError(f"{place}, {member.weights}", "other content than was written", "", "export it again")
+        models.append(model_of(document, recipe, member, content))
+    return Predictor(document=document, recipe=recipe, models=tuple(models))
+
+
+def _check_code(document: Document, name: str, place: str, own_code: bool) -> None:
+    """Refuse to run what a model file names, unless it was asked for and is the same code.
+
+    Raises:
+        UserError: it is not.
+    """
+    if name in BUILDERS:
+        return
+    if not own_code:
+        raise UserError(
+            place, f"its network is code of your own, {name}", "", "allow it to run with --own-code, if you know it"
+        )
+    try:
+        source = source_of(name)
+    except NotBuilt as error:
+        raise UserError(f"model {name}", str(error)) from error
+    if source is None or sha256(read_bytes(source, limit=2**26)) != document.source:
+        raise UserError(f"model {name}", "its file is not the one that it was trained with", "", "go back to that")
+
+
+def _of_folder(folder: Path, name: str, most: int) -> bytes:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise UserError(str(folder), f"no {name}", "expected a model that doubleread export wrote", "check the path")
+    return read_bytes(path, most)
+
+
+def _of_zip(archive: zipfile.ZipFile, path: Path, name: str, most: int) -> bytes:
+    try:
+        info = archive.getinfo(name)
+    except KeyError as error:
+        raise UserError(
+            str(path), f"no {name}", "expected a model that doubleread export wrote", "check the path"
+        ) from error
+    if info.file_size > most or info.compress_type != zipfile.ZIP_STORED:
+        raise UserError(f"{path}, {name}", f"{info.file_size:,} bytes, or packed", f"expected at most {most:,}, stored")
+    with archive.open(info) as handle:
+        content = handle.read(most + 1)
+    if len(content) != info.file_size:
+        raise UserError(f"{path}, {name}", "another size than the archive says", "", "export it again")
+    return content
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, part in files.items():
+            archive.writestr(zipfile.ZipInfo(name, FIRST_DAY), part)
+    return content.getvalue()
