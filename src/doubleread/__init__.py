@@ -1,9 +1,8 @@
 """doubleread: did that training choice really help?
 
 Trains image classifiers under controlled comparison and reports every arm over several seeds, beside what a report
-claims, and says for each claim whether it holds. `load_study`, `run`, `open_results`, `judge`, `Results` and
-`Judgement` are the interface; importing this package loads nothing
-heavy until one of them is asked for.
+claims, and says for each claim whether it holds. What `__all__` names is the interface; importing this package loads
+nothing heavy until one of them is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from doubleread.api import Judgement, Results, judge, load_study, open_results, run
     from doubleread.errors import UserError
     from doubleread.images import ArraySource, from_datasets
+    from doubleread.model_file import load_model, predict
     from doubleread.tracking import track
 
 __version__ = "0.1.0"
@@ -24,13 +24,17 @@ __all__ = [
     "UserError",
     "from_datasets",
     "judge",
+    "load_model",
     "load_study",
     "open_results",
+    "predict",
     "run",
     "track",
 ]
 
 _HOME = {
+    "load_model": "doubleread.model_file",
+    "predict": "doubleread.model_file",
     "track": "doubleread.tracking",
     "ArraySource": "doubleread.images",
     "from_datasets": "doubleread.images",

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import sqlite3
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from doubleread import __version__
-from doubleread.disk import FULL
-from doubleread.errors import UserError, WorkFailed
+from doubleread.cli.options import (
+    AssumptionsOption,
+    CheckpointOption,
+    ColumnOption,
+    DataOption,
+    DeviceOption,
+    GiveUpOption,
+    ImagesArgument,
+    JsonOption,
+    MlflowOption,
+    ModelPath,
+    OwnCodeOption,
+    SeedsOption,
+    SetOption,
+    StoreOption,
+    StudyName,
+    TensorboardOption,
+    ThreadsOption,
+    WorkersOption,
+)
+from doubleread.cli.program import run_program
 
 app = typer.Typer(
     name="doubleread",
@@ -23,51 +40,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Make or look at images.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
-
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study in the store.")]
-StoreOption = Annotated[Path, typer.Option("--store", help="The folder of studies and runs.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-SetOption = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study, by its dotted path.")
-]
-ColumnOption = Annotated[
-    list[str],
-    typer.Option("--column", metavar="WHAT=NAME", help="A table's column for path, label, subject or split."),
-]
-DataOption = Annotated[str | None, typer.Option("--data", metavar="PATH", help="Images to use instead of the study's.")]
-SeedsOption = Annotated[
-    int | None, typer.Option("--seeds", metavar="N", min=1, help="Train and report seeds 0 to N-1.")
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", metavar="N", min=1, help="Runs at once; by default as many as cores. Fewer where memory is short."
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device", metavar="auto|cpu|cuda", help="Where runs are trained; auto is CUDA where PyTorch finds it."
-    ),
-]
-CheckpointOption = Annotated[
-    float,
-    typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between two checkpoints of a run, to go on from."),
-]
-GiveUpOption = Annotated[
-    float,
-    typer.Option("--give-up-after", metavar="SECONDS", help="End a run that gives no sign of life for so long."),
-]
-AssumptionsOption = Annotated[
-    bool, typer.Option("--assumptions", help="Also every alternative of the study's assumptions, one at a time.")
-]
-MlflowOption = Annotated[
-    str | None,
-    typer.Option("--mlflow", metavar="URI", help="Send runs to MLflow: a server, sqlite:///FILE, or a folder."),
-]
-TensorboardOption = Annotated[
-    Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write runs into DIR for TensorBoard.")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -212,12 +184,16 @@ def report(
     compare: Annotated[
         str | None, typer.Option("--compare", metavar="OTHER", help="Another study of the store, side by side.")
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="METHOD", help="Saliency maps of the worst cases, by a method of explain."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the verdicts and tables of a study, and write its report, figures and tables."""
     from doubleread.cli.report import report_command
 
-    report_command(study, seeds, store, html, figures, tables, unseal, compare, as_json)
+    report_command(study, seeds, store, html, figures, tables, unseal, compare, explain, as_json)
 
 
 @app.command()
@@ -292,6 +268,66 @@ def new(
 
 
 @app.command()
+def export(
+    study: StudyName,
+    arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm, as check names it.")],
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="This seed; by default the best on validation.")
+    ] = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="All seeds, averaged as one predictor.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="A new folder, or a .zip file; STUDY-ARM by default.")
+    ] = None,
+    onnx: Annotated[Path | None, typer.Option("--onnx", metavar="FILE", help="Write an ONNX graph, too.")] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option("--threshold", metavar="RULE", help="0.5, youden, sensitivity>=0.95, …, chosen on validation."),
+    ] = None,
+    store: StoreOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained model to take away: weights, preprocessing, threshold, calibration and a model card."""
+    from doubleread.cli.export import export_command
+
+    export_command(study, arm, seed, ensemble, out, onnx, threshold, store, as_json)
+
+
+@app.command()
+def predict(
+    model: ModelPath,
+    images: ImagesArgument,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to the screen.")] = None,
+    threads: ThreadsOption = None,
+    own_code: OwnCodeOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, one object an image, instead of CSV.")] = False,
+) -> None:
+    """Read images with a saved model: class, probability, spread over the seeds, and what is unlike the training."""
+    from doubleread.cli.predict import predict_command
+
+    predict_command(model, images, out, threads, own_code, as_json)
+
+
+@app.command()
+def explain(
+    model: ModelPath,
+    images: ImagesArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the pictures.")],
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="integrated-gradients, grad-cam or occlusion.")
+    ] = "integrated-gradients",
+    towards: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="Towards this class; by default the one called.")
+    ] = None,
+    own_code: OwnCodeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw which pixels moved a saved model, beside the same of untrained weights; no evidence of anything."""
+    from doubleread.cli.explain import explain_command
+
+    explain_command(model, images, out, method, towards, own_code, as_json)
+
+
+@app.command()
 def serve(
     store: StoreOption = Path("runs"),
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
@@ -305,12 +341,15 @@ def serve(
     studies: Annotated[
         Path, typer.Option("--studies", metavar="DIR", help="Its study files can be started from the pages.")
     ] = Path(),
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="PATH", help="A saved model, to send images to: POST /predict.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve web pages to watch studies, start them, read reports, and try a model on an image."""
     from doubleread.cli.serve import serve_command
 
-    serve_command(store, host, port, token, names, studies, as_json)
+    serve_command(store, host, port, token, names, studies, model, as_json)
 
 
 @data_app.command("phantom")
@@ -358,21 +397,4 @@ def data_fetch(
 
 def main() -> None:
     """Run the program; bad input exits with 2, failed work with 1."""
-    try:
-        app()
-    except (UserError, WorkFailed) as error:
-        print(f"doubleread: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        # a full disk, a store that went away: nothing that is finished is lost
-        full = error.errno in FULL
-        what = "the disk is full" if full else error.strerror or error
-        then = "; free some space, then the same command goes on from here" if full else ""
-        print(f"doubleread: {error.filename or 'the disk'}: {what}; what has finished is kept{then}", file=sys.stderr)
-        sys.exit(1)
-    except sqlite3.Error as error:
-        print(f"doubleread: the store: {error}; what has finished is kept", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(1)
+    run_program(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results
 from doubleread.cli.arms import print_result
 from doubleread.cli.compare import print_comparison
@@ -11,6 +12,7 @@ from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
 from doubleread.errors import UserError
 from doubleread.files import check_folder, check_target
+from doubleread.model_file import CaseMap, maps_of_worst
 from doubleread.report import (
     arms_json,
     audit_json,
@@ -23,6 +25,12 @@ from doubleread.report import (
     write_page,
     write_tables,
 )
+from doubleread.store import open_store
+
+
+def _maps(result: StudyResult, store: Path, method: str) -> tuple[CaseMap, ...]:
+    with open_store(store) as opened:
+        return maps_of_worst(result, opened, method)
 
 
 def report_command(
@@ -34,11 +42,14 @@ def report_command(
     tables: Path | None,
     unseal: bool,
     other: str | None,
+    explain: str | None,
     as_json: bool,
 ) -> None:
     """Print the verdicts and tables of a study, with `other` beside it; write what is asked for."""
     if html is not None:
         check_target(html, "--html")
+    elif explain is not None:
+        raise UserError("--explain", "it has no effect without --html", "", "add --html FILE")
     for option, folder in (("--figures", figures), ("--tables", tables)):
         if folder is not None:
             check_folder(folder, option)
@@ -48,7 +59,8 @@ def report_command(
         raise UserError("--compare", f"{other} is the study itself", "expected another study")
     written = []
     if html is not None:
-        write_page([result] if beside is None else [result, beside], html, compare=beside is not None)
+        maps = _maps(result, store, explain) if explain is not None else ()
+        write_page([result] if beside is None else [result, beside], html, compare=beside is not None, maps=maps)
         written.append(html)
     if figures is not None:
         written += save_figures(result, figures)

@@ -15,7 +15,14 @@ from doubleread.server import serve
 
 
 def serve_command(
-    store: Path, host: str, port: int, token: str | None, names: list[str], studies: Path, as_json: bool
+    store: Path,
+    host: str,
+    port: int,
+    token: str | None,
+    names: list[str],
+    studies: Path,
+    model: Path | None,
+    as_json: bool,
 ) -> None:
     """Serve the pages until Ctrl-C."""
     if not studies.is_dir():
@@ -27,4 +34,4 @@ def serve_command(
         else:
             err().print(f"{address}  (Ctrl-C stops it)", markup=False, soft_wrap=True)
 
-    serve(store, host=host, port=port, token=token, names=names, studies_folder=studies, say=say)
+    serve(store, host=host, port=port, token=token, names=names, studies_folder=studies, model=model, say=say)

@@ -78,7 +78,8 @@ def _number(found: dict[str, float | None]) -> str:
     value, lo, hi = found.get("value", found.get("mean")), found.get("lo"), found.get("hi")
     if value is None:
         return "–"
-    return f"{value:.3f}" + (f" ({lo:.3f} to {hi:.3f})" if lo is not None and hi is not None else "")
+    # shares all of them, which a t interval does not know
+    return f"{value:.3f}" + (f" ({max(lo, 0):.3f} to {min(hi, 1):.3f})" if lo is not None and hi is not None else "")
 
 
 def _reading(document: Document) -> str:

@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +113,13 @@ def write_onnx(path: Path, predictor: Predictor, images: np.ndarray) -> float:
 
 def _graph_bytes(graph: Graph, images: np.ndarray) -> bytes:
     content = io.BytesIO()
+    with _quiet():
+        program = _exported(graph, images)
+        program.save(content)  # pyright: ignore[reportArgumentType] it takes a file, too
+    return content.getvalue()
+
+
+def _exported(graph: Graph, images: np.ndarray) -> torch.onnx.ONNXProgram:
     try:
         program = torch.onnx.export(
             graph,
@@ -119,13 +130,26 @@ def _graph_bytes(graph: Graph, images: np.ndarray) -> bytes:
             output_names=list(OUTPUTS),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )
-        assert program is not None, "it is not saved to a file"
-        program.save(content)  # pyright: ignore[reportArgumentType] it takes a file, too
     except Exception as error:
         # the exporter raises what the operators of a network make it raise
         why = f"{type(error).__name__}: {_first(error)}"
         raise WorkFailed(f"no ONNX graph can be made of this model ({why})") from error
-    return content.getvalue()
+    assert program is not None, "it is not saved to a file"
+    return program
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to itself what the exporter says of packages that no model here needs, and of its own ways."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _check(content: bytes, graph: Graph, images: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from doubleread.errors import UserError
-from doubleread.files import MAX_TEXT, make_folders, move_folder, read_bytes, sha256, write_bytes, write_into
+from doubleread.files import MAX_TEXT, make_folders, move_folder, read_bytes, sha256, user_path, write_bytes, write_into
 from doubleread.model_file.card import card_of
 from doubleread.model_file.document import Document, document_of
 from doubleread.model_file.members import MOST_WEIGHTS, model_of
@@ -50,7 +50,7 @@ def write_model(path: Path, document: Document, weights: Mapping[str, bytes]) ->
     return list(files)
 
 
-def load_model(path: Path, *, own_code: bool = False) -> Predictor:
+def load_model(path: str | Path, *, own_code: bool = False) -> Predictor:
     """Return the model in a folder or a .zip file.
 
     A network of the user's own is built only with `own_code`, and only where its file is the one that it was trained
@@ -59,6 +59,7 @@ def load_model(path: Path, *, own_code: bool = False) -> Predictor:
     Raises:
         UserError: there is no model, it is damaged, or its network cannot be built.
     """
+    path = user_path(path, "MODEL")
     if not path.exists():
         raise UserError(str(path), "nothing there", "expected a model: a folder or a .zip file", "check the path")
     if path.is_dir():

@@ -128,7 +128,9 @@ class Predictor:
 
     def _member(self, model: nn.Module, scaling: Scaling, images: np.ndarray) -> np.ndarray:
         nothing = np.zeros(0, np.int64)
-        data = RunData(images=images, labels=nothing, train=nothing, val=nothing, test=nothing)
+        # PyTorch wraps no memory that is read-only, as that of a decoded file is
+        whole = images if images.flags.writeable else images.copy()
+        data = RunData(images=whole, labels=nothing, train=nothing, val=nothing, test=nothing)
         intensity, test_time = self.document.preprocessing.intensity, self.recipe.test_time
         evaluator = Evaluator(model, intensity, data, scaling=scaling, test_time=test_time)
         return evaluator.logits(np.arange(len(images)))

@@ -31,14 +31,10 @@ METHODS: tuple[Method, ...] = get_args(Method)
 STEPS = 32
 PATCHES = 16
 """Patches along a side that are covered in turn, each half over its neighbour."""
+FLAT = 1e-6
+"""A map whose values differ by less than this part of the largest has one value: the rest is rounding."""
 RANDOM_SEED = 2**31 - 1
 """The seed of weights that were never trained; no run has it."""
-NO_EVIDENCE = (
-    "A map shows where the model's output is sensitive, and is no evidence of what an image shows or why. "
-    "Beside it stands the same of weights that never learned anything: where the two agree, the map shows the image or "
-    "the architecture."
-)
-
 Towards = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -71,7 +67,7 @@ def check_method(predictor: Predictor, method: str) -> Method:
         raise UserError("saliency", "captum is not installed", "", "pip install 'doubleread[explain]'")
     for known in METHODS:
         if method == known:
-            if known == "grad-cam" and _last_convolution(predictor.models[0]) is None:
+            if known == "grad-cam" and _last_convolution(predictor.models[0], _blank(predictor)) is None:
                 raise UserError(
                     "--method grad-cam", "the model has no convolution", "", "use integrated-gradients or occlusion"
                 )
@@ -97,10 +93,15 @@ def saliency_of(
     pairs = zip(predictor.models, predictor.scalings, strict=True)
     maps = [_map(model, scaling, stored, target, chosen) for model, scaling in pairs]
     trained, drawn = np.mean(maps, axis=0), _map(random, predictor.scalings[0], stored, target, chosen)
-    varied = trained.std() > 0 and drawn.std() > 0
+    varied = all(values.std() > FLAT * np.abs(values).max() for values in (trained, drawn))
     ranks = rankdata(trained), rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
     return Saliency(method=chosen, trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
+
+
+def _blank(predictor: Predictor) -> torch.Tensor:
+    size, *colour = predictor.shape[1:]
+    return torch.zeros(1, colour[0] if colour else 1, size, size)
 
 
 def _map(model: nn.Module, scaling: Scaling, stored: torch.Tensor, target: int, method: Method) -> np.ndarray:
@@ -127,7 +128,7 @@ def _gradients(_model: nn.Module, towards: Towards, image: torch.Tensor, black: 
 def _grad_cam(model: nn.Module, towards: Towards, image: torch.Tensor, _black: torch.Tensor) -> torch.Tensor:
     assert LayerGradCam is not None, "it was asked for"
     assert LayerAttribution is not None, "it was asked for"
-    layer = _last_convolution(model)
+    layer = _last_convolution(model, image)
     assert layer is not None, "it has been checked"
     made: Any = LayerGradCam(towards, layer)
     found = made.attribute(image, relu_attributions=True)
@@ -155,10 +156,22 @@ METHOD: dict[Method, Callable[[nn.Module, Towards, torch.Tensor, torch.Tensor], 
 }
 
 
-def _last_convolution(model: nn.Module) -> nn.Module | None:
-    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-    # one that sees a part of the image once more: those of the vision transformer's patches see it first and last
-    return convolutions[-1] if len(convolutions) > 1 else None
+def _last_convolution(model: nn.Module, image: torch.Tensor) -> nn.Module | None:
+    """Return the last convolution that still sees where things are; None where there is none behind another one."""
+    seen: list[tuple[nn.Module, int]] = []
+    hooks = [
+        module.register_forward_hook(lambda mine, _given, found: seen.append((mine, min(found.shape[2:]))))
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # the one that cuts the patches of a vision transformer is its only one, and sees the image alone
+    return next((module for module, side in reversed(seen) if side > 1), None) if len(seen) > 1 else None
 
 
 def _shown(values: np.ndarray) -> np.ndarray:

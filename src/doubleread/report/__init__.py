@@ -9,6 +9,7 @@ from doubleread.report.gap_figures import reliability_figure, roc_figure, waterf
 from doubleread.report.gaps import audit_json, gap_frame, gap_json, gap_sentence, thresholds_frame
 from doubleread.report.notebook import notebook_html
 from doubleread.report.page import page, write_page
+from doubleread.report.saliency_section import NO_EVIDENCE, saliency_figure
 from doubleread.report.tables import (
     arms_json,
     arms_table,
@@ -22,6 +23,7 @@ from doubleread.report.tables import (
 )
 
 __all__ = [
+    "NO_EVIDENCE",
     "arms_figure",
     "arms_json",
     "arms_table",
@@ -45,6 +47,7 @@ __all__ = [
     "reliability_figure",
     "roc_figure",
     "runs_table",
+    "saliency_figure",
     "save_figures",
     "thresholds_frame",
     "waterfall_figure",

@@ -19,16 +19,22 @@ from doubleread.report.data_section import data_section
 from doubleread.report.figures import arms_figure, embedded
 from doubleread.report.gap_section import gap_section, worst_section
 from doubleread.report.methods import bibtex, citation, methods
+from doubleread.report.saliency_section import NO_EVIDENCE, CaseMaps, saliency_section
 from doubleread.report.templating import templates_of
 from doubleread.report.verdict_section import verdict_section
 
 
-def write_page(results: Sequence[StudyResult], path: Path, *, compare: bool = False) -> None:
-    """Write the report of one study or several to one HTML file; with `compare`, the two side by side first."""
-    write_text(path, page(results, compare=compare))
+def write_page(
+    results: Sequence[StudyResult], path: Path, *, compare: bool = False, maps: Sequence[CaseMaps] = ()
+) -> None:
+    """Write the report of one study or several to one HTML file; with `compare`, the two side by side first.
+
+    `maps` are saliency maps of the first study's worst cases.
+    """
+    write_text(path, page(results, compare=compare, maps=maps))
 
 
-def page(results: Sequence[StudyResult], *, compare: bool = False) -> str:
+def page(results: Sequence[StudyResult], *, compare: bool = False, maps: Sequence[CaseMaps] = ()) -> str:
     """Return the HTML of a report."""
     sets = {data.data_hash: data for result in results for data in result.data}
     return (
@@ -39,7 +45,8 @@ def page(results: Sequence[StudyResult], *, compare: bool = False) -> str:
             intended_use=words.INTENDED_USE,
             synthetic=words.SYNTHETIC if any(data.meta["kind"] == "phantom" for data in sets.values()) else None,
             comparison=comparison_section(*results) if compare else None,
-            studies=[_study(result) for result in results],
+            studies=[_study(result, maps if place == 0 else ()) for place, result in enumerate(results)],
+            no_evidence=NO_EVIDENCE,
             data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
             environments=_environments(results),
             definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
@@ -56,7 +63,7 @@ def page(results: Sequence[StudyResult], *, compare: bool = False) -> str:
     )
 
 
-def _study(result: StudyResult) -> dict[str, Any]:
+def _study(result: StudyResult, maps: Sequence[CaseMaps]) -> dict[str, Any]:
     study, scored = result.study, words.scored_columns(result)[0]
     two = len(result.classes) == 2
     return {
@@ -73,6 +80,7 @@ def _study(result: StudyResult) -> dict[str, Any]:
         "gap": gap_section(result),
         "slider": two and not result.sealed and any(arm.done for arm in result.arms),
         "worst": worst_section(result),
+        "maps": saliency_section(maps),
         "experiments": [experiment_section(result, experiment) for experiment in study.experiments],
         "methods": methods(result),
         "checklist": checklist(result),

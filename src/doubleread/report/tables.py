@@ -301,14 +301,15 @@ def write_tables(result: StudyResult, folder: Path) -> list[Path]:
     return written
 
 
+def neutral(value: Any) -> Any:
+    """Return a cell, with an apostrophe before a text that a spreadsheet would run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
 def neutralised(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with an apostrophe before texts that a spreadsheet would run as a formula."""
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-
     texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
-    return table.assign(**{column: table[column].map(safe) for column in texts})
+    return table.assign(**{column: table[column].map(neutral) for column in texts})
 
 
 def _number(value: float) -> float | None:

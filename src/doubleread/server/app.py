@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, Response
 from doubleread import __version__
 from doubleread.errors import UserError
 from doubleread.files import hash_of
+from doubleread.model_file import load_model
 from doubleread.report import script
-from doubleread.server import interface, pages
+from doubleread.server import interface, model_routes, pages
 from doubleread.server.context import Context
 from doubleread.server.guard import Allowed, Guard, protected
 from doubleread.server.jobs import Jobs
@@ -27,9 +28,19 @@ KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8
 OURS = ("app.js", "site.css", "htmx.min.js", "sse.min.js")
 
 
-def create_app(root: Path, allowed: Allowed, *, studies_folder: Path | None = None) -> FastAPI:
-    """Return the application over the store in `root`; files of `studies_folder` can be started from its pages."""
+def create_app(
+    root: Path, allowed: Allowed, *, studies_folder: Path | None = None, model: Path | None = None
+) -> FastAPI:
+    """Return the application over the store in `root`; files of `studies_folder` can be started from its pages.
+
+    `model` is a saved model that images can be sent to.
+
+    Raises:
+        UserError: the model cannot be read.
+    """
     context = Context(root=root, studies_folder=studies_folder or Path(), jobs=Jobs(root))
+    if model is not None:
+        context.model, context.document = model, load_model(model).document.model_dump(mode="json")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +60,7 @@ def create_app(root: Path, allowed: Allowed, *, studies_folder: Path | None = No
     )
     app.state.context = context
     app.include_router(interface.router)
+    app.include_router(model_routes.router)
     app.include_router(pages.router)
     app.add_api_route("/static/{name}", static_file, include_in_schema=False)
     app.add_exception_handler(StarletteHTTPException, _refused)
@@ -105,7 +117,7 @@ async def _broken(request: Request, error: Any) -> Response:
 
 
 def _answer(request: Request, status: int, text: str) -> Response:
-    if request.url.path.startswith(("/api/", "/healthz")):
+    if request.url.path.startswith(("/api/", "/healthz", "/model", "/predict", "/explain")):
         return JSONResponse({"detail": text}, status)
     page = request.app.state.context.render("error.html", status=status, text=text)
     page.status_code = status

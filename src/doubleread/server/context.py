@@ -33,13 +33,18 @@ def _environment() -> Environment:
 
 @dataclass(eq=False)
 class Context:
-    """The store in `root`, the folder whose study files can be started, and what works beside the pages."""
+    """The store in `root`, the folder whose study files can be started, and what works beside the pages.
+
+    `model` is the saved model that is served, with its `document`.
+    """
 
     root: Path
     studies_folder: Path
     jobs: Jobs
     later: Later = field(default_factory=Later)
     reading: Later = field(default_factory=Later)
+    model: Path | None = None
+    document: dict[str, Any] | None = None
     read_seconds: float = 60.0
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     waiting: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,13 +14,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from doubleread.analysis import StudyResult, analyse, audited
 from doubleread.dataset import open_prepared
 from doubleread.errors import UserError
-from doubleread.model_file import Predictor, can_explain, open_reader, saliency_of
+from doubleread.model_file import Predictor, can_explain, load_model, open_reader, saliency_of
+from doubleread.model_file.reading import read_contents
 from doubleread.processes import main_module_hidden
 from doubleread.report import page
 from doubleread.report.data_section import data_section
+from doubleread.report.saliency_section import NO_EVIDENCE, check_text
 from doubleread.report.thumbnails import thumbnail
 from doubleread.report.verdict_section import verdict_section
 from doubleread.store import open_store
@@ -153,12 +158,58 @@ def read_image(root: Path, study: str, arm: str, version: str, content: bytes, e
         "saliency": None,
     }
     if explain and can_explain():
-        target = 1 if len(reader.classes) == 2 else called
-        maps = saliency_of(reader, pixels, target)
-        said["saliency"] = {
-            "towards": reader.classes[target],
-            "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
-            "untrained": thumbnail((255 * maps.untrained).astype("uint8"), SHOWN_PIXELS),
-            "agreement": None if maps.agreement != maps.agreement else maps.agreement,
-        }
+        said["saliency"] = _pictures(reader, pixels, 1 if len(reader.classes) == 2 else called, "integrated-gradients")
     return said
+
+
+@lru_cache(maxsize=1)
+def _model(path: Path) -> Predictor:
+    return load_model(path)
+
+
+def predict_with(path: Path, contents: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
+    """Return what a saved model says of image files, each a name and its content, as JSON has it."""
+    predictor = _model(path)
+    return [_said(predictor, answer.image, answer.facts, answer.error) for answer in read_contents(predictor, contents)]
+
+
+def _said(predictor: Predictor, name: str, facts: dict[str, Any], error: str | None) -> dict[str, Any]:
+    rest = {key: value for key, value in facts.items() if key != "class" and not key.startswith("p_")}
+    each = None
+    if error is None and len(predictor.classes) == 2:
+        each = dict(zip(predictor.classes, (1 - facts["probability"], facts["probability"]), strict=True))
+    elif error is None:
+        each = {one: facts[f"p_{one}"] for one in predictor.classes}
+    return {"image": name, "called": facts["class"], "probabilities": each, "error": error, **rest}
+
+
+def explain_with(path: Path, content: bytes, method: str, towards: str | None) -> dict[str, Any]:
+    """Return pictures of what moved a saved model in an image file, as JSON has it.
+
+    Raises:
+        UnreadableImage: the file is no image that can be read.
+        UserError: the method does not suit the model.
+    """
+    predictor = _model(path)
+    pixels = predictor.prepared(content)
+    called = int(predictor.predictions(pixels[None]).called_N[0])
+    target = called if towards is None else predictor.classes.index(towards)
+    pictures = _pictures(predictor, pixels, target, method)
+    agreement = pictures["agreement"]
+    return pictures | {
+        "called": predictor.classes[called],
+        "method": method,
+        "image": thumbnail(pixels, SHOWN_PIXELS),
+        "check": check_text(math.nan if agreement is None else agreement),
+        "no_evidence": NO_EVIDENCE,
+    }
+
+
+def _pictures(predictor: Predictor, pixels: np.ndarray, target: int, method: str) -> dict[str, Any]:
+    maps = saliency_of(predictor, pixels, target, method)
+    return {
+        "towards": predictor.classes[target],
+        "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
+        "untrained": thumbnail((255 * maps.untrained).astype("uint8"), SHOWN_PIXELS),
+        "agreement": None if maps.agreement != maps.agreement else maps.agreement,
+    }

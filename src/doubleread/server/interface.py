@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,11 @@ RunId = Annotated[str, Path(pattern=r"^[0-9a-f]{20}$", description="a run")]
 Here = Annotated[Context, Depends(context_of)]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "the store has no such study, run or arm"}}
 BUSY: dict[int | str, dict[str, Any]] = {409: {"description": "it is being trained, or it is not"}}
+BUSY_READING: dict[int | str, dict[str, Any]] = {
+    413: {"description": "larger than is read"},
+    422: {"description": "not an image that can be read, or a value that is not allowed"},
+    503: {"description": "it took too long, or others are being read"},
+}
 
 router = APIRouter(tags=["doubleread"])
 
@@ -153,17 +159,13 @@ def stop(study: StudyName, here: Here) -> Started:
 
 @router.post(
     "/api/read",
-    responses={
-        **MISSING,
-        422: {"description": "not an image that can be read"},
-        503: {"description": "it took too long"},
-    },
+    responses={**MISSING, **BUSY_READING},
 )
 async def read(
     here: Here,
     study: Annotated[str, Form(max_length=60)],
     arm: Annotated[str, Form(max_length=500)],
-    image: Annotated[UploadFile, File(description="a JPEG or PNG")],
+    image: Annotated[UploadFile, File(description="a JPEG, PNG, TIFF or DICOM")],
     explain: Annotated[bool, Form()] = False,
 ) -> Reading:
     """Read an image with every seed of an arm."""
@@ -191,17 +193,30 @@ def begin(here: Context, study: str, seeds: int | None, workers: int | None) -> 
 
 
 async def read_upload(here: Context, study: str, arm: str, image: UploadFile, explain: bool) -> dict[str, Any]:
-    """Return what an arm says of an uploaded image; decoding and computing happen in another process, one at a time."""
+    """Return what an arm says of an uploaded image."""
     version = await asyncio.to_thread(_version, here, study)
+    return await in_turn(here, read_image, here.root, study, arm, version, await taken(image), explain)
+
+
+async def taken(image: UploadFile) -> bytes:
+    """Return the content of an uploaded image; one that is too large is 413."""
     content = await image.read(MOST_UPLOAD + 1)
     if len(content) > MOST_UPLOAD:
         raise HTTPException(413, f"an image of at most {MOST_UPLOAD:,} bytes")
+    return content
+
+
+async def in_turn(here: Context, work: Callable[..., Any], *arguments: Any, refusal: int = 404) -> Any:
+    """Return `work(*arguments)`; decoding and computing happen in another process, one at a time.
+
+    What the user did wrong is answered with the status `refusal`.
+    """
     if here.waiting >= MOST_WAITING:
         raise HTTPException(503, "other images are being read; try again in a moment")
     here.waiting += 1
     try:
         async with here.turns:
-            return await _in_turn(here, study, arm, version, content, explain)
+            return await _elsewhere(here, refusal, work, *arguments)
     finally:
         here.waiting -= 1
 
@@ -211,14 +226,14 @@ def _version(here: Context, study: str) -> str:
         return version_of(store, study)
 
 
-async def _in_turn(here: Context, study: str, arm: str, version: str, content: bytes, explain: bool) -> dict[str, Any]:
-    future = here.reading.run(read_image, here.root, study, arm, version, content, explain)
+async def _elsewhere(here: Context, refusal: int, work: Callable[..., Any], *arguments: Any) -> Any:
+    future = here.reading.run(work, *arguments)
     try:
         return await asyncio.wait_for(asyncio.wrap_future(future), here.read_seconds)
     except UnreadableImage as error:
         raise HTTPException(422, f"the image: {error}") from error
     except UserError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(refusal, str(error)) from error
     except TimeoutError as error:
         here.reading.restart()
         raise HTTPException(503, f"it took more than {here.read_seconds:.0f} s") from error

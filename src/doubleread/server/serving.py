@@ -67,17 +67,20 @@ def serve(
     token: str | None,
     names: Sequence[str],
     studies_folder: Path,
+    model: Path | None = None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the store in `root` until it is stopped; `say` gets the address.
+    """Serve the store in `root`, and a saved model, until it is stopped; `say` gets the address.
 
     Raises:
-        UserError: see `allowed_on`; or the store cannot be used, or the address is taken.
+        UserError: see `allowed_on`; or the model cannot be read, the store cannot be used (with a model there need be
+            none), or the address is taken.
     """
     allowed = allowed_on(host, port, token, names)
-    with open_store(root):
-        pass
-    app = create_app(root, allowed, studies_folder=studies_folder)
+    if model is None or root.exists():
+        with open_store(root):
+            pass
+    app = create_app(root, allowed, studies_folder=studies_folder, model=model)
     shown = f"[{host}]" if ":" in host else host
     query = f"?{urlencode({'token': token})}" if token else ""
     say(f"http://{shown}:{port}/{query}")

@@ -1,0 +1,60 @@
+"""`predict`: images read by a saved model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from doubleread.cli.show import err
+from doubleread.errors import WorkFailed
+from doubleread.files import check_target, user_path, write_text
+from doubleread.model_file import Answer, columns_of, image_files, load_model, read_images
+from doubleread.nouns import INTENDED_USE
+from doubleread.report.tables import neutral
+from doubleread.runner import Progress
+
+SHOWN = 20
+
+
+def predict_command(
+    model: Path, given: list[str], target: Path | None, threads: int | None, own_code: bool, as_json: bool
+) -> None:
+    """Print a line for each image, CSV or JSON; name those that cannot be read, and leave with 1 where there is one."""
+    if target is not None:
+        target = user_path(target, "--out")
+        check_target(target, "--out")
+    predictor = load_model(model, own_code=own_code)
+    files = image_files(given)
+    columns = ["image", *columns_of(predictor), "error"]
+    kept: list[str] = []
+    bad: list[Answer] = []
+    show_line = kept.append if target is not None else print
+    if not as_json:
+        show_line(",".join(columns))
+    with Progress(err(), "predict") as show:
+        answers = read_images(
+            predictor, files, threads=threads, progress=lambda done, total: show.reading("reading images", done, total)
+        )
+        for answer in answers:
+            row = {"image": answer.image, **answer.facts, "error": answer.error}
+            show_line(json.dumps(row, allow_nan=False, ensure_ascii=False) if as_json else _csv(row))
+            if answer.error is not None:
+                bad.append(answer)
+    if target is not None:
+        write_text(target, "\n".join(kept) + "\n")
+    err().print(INTENDED_USE, markup=False, highlight=False)
+    if bad:
+        listed = [f"  {one.image}: {one.error}" for one in bad[:SHOWN]]
+        more = [f"  and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+        raise WorkFailed(
+            "\n".join([f"{len(bad):,} of {len(files):,} images cannot be read, the rest is done:", *listed, *more])
+        )
+
+
+def _csv(row: dict[str, Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([neutral(value) for value in row.values()])
+    return line.getvalue()

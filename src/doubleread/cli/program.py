@@ -1,0 +1,32 @@
+"""How the program ends: a message and an exit code for everything that can go wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable
+
+from doubleread.disk import FULL
+from doubleread.errors import UserError, WorkFailed
+
+
+def run_program(app: Callable[[], object]) -> None:
+    """Run the program; bad input exits with 2, failed work with 1."""
+    try:
+        app()
+    except (UserError, WorkFailed) as error:
+        print(f"doubleread: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        # a full disk, a store that went away: nothing that is finished is lost
+        full = error.errno in FULL
+        what = "the disk is full" if full else error.strerror or error
+        then = "; free some space, then the same command goes on from here" if full else ""
+        print(f"doubleread: {error.filename or 'the disk'}: {what}; what has finished is kept{then}", file=sys.stderr)
+        sys.exit(1)
+    except sqlite3.Error as error:
+        print(f"doubleread: the store: {error}; what has finished is kept", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(1)

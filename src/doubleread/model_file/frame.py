@@ -1,0 +1,25 @@
+"""What a model says of images, as a table: the interface from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from doubleread.model_file.predictor import Predictor
+from doubleread.model_file.reading import Given, columns_of, read_images
+
+
+def predict(
+    model: Predictor, images: Sequence[Given] | np.ndarray | str | Path, *, threads: int | None = None
+) -> pd.DataFrame:
+    """Return what a model says of images, a row each: see `columns_of`; a file that cannot be read has an `error`.
+
+    `images` are a path or several, or arrays of uint8 or uint16, (height, width[, 3]) each.
+    """
+    alone = isinstance(images, str | Path)
+    answers = read_images(model, [images] if alone else list(images), threads=threads)
+    rows = [{"image": one.image, **one.facts, "error": one.error} for one in answers]
+    return pd.DataFrame(rows, columns=["image", *columns_of(model), "error"])
