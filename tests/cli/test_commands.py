@@ -26,6 +26,9 @@ COMMANDS = [
     "new",
     "data phantom",
     "track",
+    "export",
+    "predict",
+    "explain",
     "data describe",
     "data fetch",
 ]

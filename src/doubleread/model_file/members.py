@@ -109,8 +109,16 @@ def model_of(document: Document, recipe: Recipe, member: Member, content: bytes)
 
 
 def untrained(predictor: Predictor, seed: int) -> nn.Module:
-    """Return the same network with weights that never learned anything, those of `seed`."""
-    return build_model(predictor.recipe, seed, _shaped(predictor.document)).eval()
+    """Return the same network with weights that never learned anything, those of `seed`.
+
+    A branch that starts as nothing, by a factor of zero behind it, is let in: else it would have no map.
+    """
+    model = build_model(predictor.recipe, seed, _shaped(predictor.document)).eval()
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.endswith("weight") and not values.any():
+                values.fill_(1.0)
+    return model
 
 
 def _shaped(document: Document) -> RunData:

@@ -102,8 +102,17 @@ class Predictor:
         finally:
             torch.set_num_threads(before)
 
-    def predictions(self, images: np.ndarray, threads: int | None = None) -> Predictions:
-        """Return what the seeds say of prepared images, (N, *shape)."""
+    def unlike(self, pixels: np.ndarray) -> Unlike | None:
+        """Return how far prepared pixels are from the training images, None where the model does not know."""
+        return None if self.document.likeness is None else unlike(self.document.likeness, pixels)
+
+    def predictions(
+        self, images: np.ndarray, threads: int | None = None, *, unlike_N: Sequence[Unlike | None] | None = None
+    ) -> Predictions:
+        """Return what the seeds say of prepared images, (N, *shape).
+
+        `unlike_N` is what `unlike` says of them, where that is known already.
+        """
         logits_RN = self.logits(images, threads)
         chances_RNC = chances_of(logits_RN)
         mean_NC, seeds = chances_RNC.mean(axis=0), len(chances_RNC)
@@ -111,7 +120,6 @@ class Predictor:
         half_NC = t.ppf(0.975, max(seeds - 1, 1)) * sd_NC / seeds**0.5
         joined = ensemble_logits(logits_RN.astype(np.float64))
         cut, fitted = self.document.threshold, self.document.calibration
-        likeness = self.document.likeness
         return Predictions(
             chances_RNC=chances_RNC,
             mean_NC=mean_NC,
@@ -120,7 +128,7 @@ class Predictor:
             hi_NC=np.clip(mean_NC + half_NC, 0.0, 1.0),
             calibrated_NC=None if fitted is None else chances_of(joined[None] / fitted.temperature)[0],
             called_N=(joined > cut.logit).astype(np.int64) if cut is not None else mean_NC.argmax(axis=1),
-            unlike_N=tuple(None if likeness is None else unlike(likeness, pixels) for pixels in images),
+            unlike_N=tuple(map(self.unlike, images) if unlike_N is None else unlike_N),
         )
 
     def _pairs(self) -> Sequence[tuple[nn.Module, Scaling]]:

@@ -16,6 +16,7 @@ import numpy as np
 from doubleread.errors import UnreadableImage, printable
 from doubleread.images.image_file import read_image_file
 from doubleread.images.pixels import check_pixels
+from doubleread.model_file.likeness import Unlike
 from doubleread.model_file.predictor import Predictions, Predictor
 from doubleread.processes import usable_cores
 from doubleread.training.evaluation import EVALUATION_BATCH
@@ -52,11 +53,11 @@ def read_images(
     batches = [given[start : start + EVALUATION_BATCH] for start in range(0, len(given), EVALUATION_BATCH)]
     done = 0
     with ThreadPoolExecutor(usable_cores()) as pool:
-        waiting: list[list[Future[np.ndarray | str]]] = []
+        waiting: list[list[Future[_Ready | str]]] = []
         for place in range(len(batches)):
             while len(waiting) < AHEAD and place + len(waiting) < len(batches):
                 following = batches[place + len(waiting)]
-                waiting.append([pool.submit(partial(_prepared, predictor), one) for one in following])
+                waiting.append([pool.submit(_ready, predictor, one) for one in following])
             prepared = [future.result() for future in waiting.pop(0)]
             yield from _answers(predictor, batches[place], prepared, done, threads)
             done += len(prepared)
@@ -66,7 +67,7 @@ def read_images(
 def read_contents(predictor: Predictor, contents: Sequence[tuple[str, bytes]]) -> list[Answer]:
     """Return what a model says of image files, each given as a name and its content."""
     with ThreadPoolExecutor(usable_cores()) as pool:
-        prepared = list(pool.map(lambda one: _decoded(predictor, one[1]), contents))
+        prepared = list(pool.map(partial(_ready, predictor), [content for _, content in contents]))
     return list(_answers(predictor, [name for name, _ in contents], prepared, 0, None))
 
 
@@ -83,32 +84,39 @@ def columns_of(predictor: Predictor) -> list[str]:
     return [*head, "unlike", "distance", "limit", "basis", *each]
 
 
-def _decoded(predictor: Predictor, content: bytes) -> np.ndarray | str:
-    try:
-        return predictor.prepared(content)
-    except UnreadableImage as error:
-        return str(error)
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An image that the model can read: prepared pixels, and how far they are from the training images."""
+
+    pixels: np.ndarray
+    unlike: Unlike | None
 
 
-def _prepared(predictor: Predictor, given: Given) -> np.ndarray | str:
+def _ready(predictor: Predictor, given: Given | bytes) -> _Ready | str:
+    """Return an image prepared, on one of several threads; or why it cannot be read."""
     try:
         if isinstance(given, np.ndarray):
-            return predictor.resized(check_pixels(given, colour=len(predictor.shape) == 3))
-        return predictor.prepared(read_image_file(Path(given)))
+            pixels = predictor.resized(check_pixels(given, colour=len(predictor.shape) == 3))
+        else:
+            pixels = predictor.prepared(given if isinstance(given, bytes) else read_image_file(Path(given)))
+        return _Ready(pixels, predictor.unlike(pixels))
     except UnreadableImage as error:
         return str(error)
 
 
 def _answers(
-    predictor: Predictor, given: Sequence[Given], prepared: Sequence[np.ndarray | str], first: int, threads: int | None
+    predictor: Predictor, given: Sequence[Given], prepared: Sequence[_Ready | str], first: int, threads: int | None
 ) -> Iterator[Answer]:
     names = [f"array {first + place}" if isinstance(one, np.ndarray) else str(one) for place, one in enumerate(given)]
-    good = [pixels for pixels in prepared if isinstance(pixels, np.ndarray)]
-    found = predictor.predictions(np.stack(good), threads) if good else None
+    good = [one for one in prepared if isinstance(one, _Ready)]
+    found = None
+    if good:
+        pixels = np.stack([one.pixels for one in good])
+        found = predictor.predictions(pixels, threads, unlike_N=[one.unlike for one in good])
     row = 0
-    for name, pixels in zip(names, prepared, strict=True):
-        if isinstance(pixels, str):
-            yield Answer(image=printable(name), facts=dict.fromkeys(columns_of(predictor)), error=pixels)
+    for name, one in zip(names, prepared, strict=True):
+        if isinstance(one, str):
+            yield Answer(image=printable(name), facts=dict.fromkeys(columns_of(predictor)), error=one)
         else:
             assert found is not None, "there is a good one"
             yield Answer(image=printable(name), facts=_facts(predictor, found, row), error=None)

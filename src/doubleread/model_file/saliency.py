@@ -33,14 +33,14 @@ PATCHES = 16
 """Patches along a side that are covered in turn, each half over its neighbour."""
 FLAT = 1e-6
 """A map whose values differ by less than this part of the largest has one value: the rest is rounding."""
-RANDOM_SEED = 2**31 - 1
-"""The seed of weights that were never trained; no run has it."""
+RANDOM_SEEDS = tuple(2**31 - 1 - place for place in range(4))
+"""The seeds of weights that were never trained, which no run has; one draw alone may give a blank map."""
 Towards = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Saliency:
-    """A map, (height, width), 0 to 1, mean over the seeds, and the same of untrained weights.
+    """A map, (height, width), 0 to 1, mean over the seeds, and the same of untrained weights, mean over four draws.
 
     `agreement` is Spearman's correlation of the two: where it is high, the map shows the image or the architecture and
     not what was learned (Adebayo et al. 2018); NaN where a map has one value. The map is no evidence either way.
@@ -87,12 +87,12 @@ def saliency_of(
         UserError: see `check_method`.
     """
     chosen = check_method(predictor, method)
-    random = untrained(predictor, RANDOM_SEED)
+    random = [untrained(predictor, seed) for seed in RANDOM_SEEDS]
     # on the scale of 0 to 255, whatever the depth
     stored = torch.from_numpy(pixels.astype(np.float32) / (DEEP_STEPS if pixels.dtype == np.uint16 else 1))
     pairs = zip(predictor.models, predictor.scalings, strict=True)
-    maps = [_map(model, scaling, stored, target, chosen) for model, scaling in pairs]
-    trained, drawn = np.mean(maps, axis=0), _map(random, predictor.scalings[0], stored, target, chosen)
+    trained = np.mean([_map(model, scaling, stored, target, chosen) for model, scaling in pairs], axis=0)
+    drawn = np.mean([_map(model, predictor.scalings[0], stored, target, chosen) for model in random], axis=0)
     varied = all(values.std() > FLAT * np.abs(values).max() for values in (trained, drawn))
     ranks = rankdata(trained), rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
