@@ -6,14 +6,20 @@ import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from scipy.special import expit, logit
 
+from doubleread.analysis import analyse
 from doubleread.errors import UserError, WorkFailed
+from doubleread.files import sha256
 from doubleread.metrics import accuracy
 from doubleread.model_file import export_model, load_model, onnx_file, write_model, write_onnx
-from doubleread.model_file.document import Document
+from doubleread.model_file.card import card_of
+from doubleread.model_file.document import Document, Likeness
+from doubleread.model_file.likeness import LEAST_K, unlike
 from doubleread.stats import ensemble_logits
 from doubleread.store import open_store, read_logits
+from doubleread.study import study_of
 from doubleread.study.threshold_spec import ThresholdSpec
 from tests.conftest import draw_images, needed, small_study
 from tests.model_file.conftest import MODEL_STUDY, result_of, trained
@@ -106,6 +112,35 @@ def test_a_threshold_is_chosen_on_validation(model_store, model_result):
     assert fixed.predictor.document.threshold.logit == pytest.approx(logit(0.3))
 
 
+@pytest.mark.parametrize("how", [{"seed": 1}, {"ensemble": True}])
+def test_the_figures_are_those_at_the_threshold(model_store, model_result, how):
+    rule = ThresholdSpec(name="sensitivity", value=0.9)
+    document = exported(model_store, model_result, "model/cnn", threshold=rule, **how).predictor.document
+    runs = [run for run in model_result.of("model/cnn").done if how.get("seed") in (None, run.seed)]
+    joined = ensemble_logits(np.stack([run.logits.test for run in runs]).astype(np.float64))
+    labels = runs[0].data.labels[runs[0].logits.test_rows]
+    called = joined > document.threshold.logit
+    found = document.metrics["ensemble" if "ensemble" in how else "run"]
+    assert found["sensitivity"]["value"] == pytest.approx(called[labels == 1].mean())
+    assert found["specificity"]["value"] == pytest.approx((~called)[labels == 0].mean())
+    assert found["accuracy"]["value"] == pytest.approx((called == labels).mean())
+    assert found["val_sensitivity"]["value"] >= 0.9
+    assert document.threshold.chosen
+    fixed = exported(model_store, model_result, "model/cnn", threshold=ThresholdSpec(name="fixed", value=0.3), **how)
+    assert "chosen on validation" not in card_of(fixed.predictor.document)
+    assert "chosen on validation" in card_of(document)
+
+
+def test_of_a_study_of_fewer_seeds_than_the_store_has_only_those_are_taken(model_store, model_result):
+    with open_store(model_store) as store:
+        study = study_of(store.study_document("small"), {"seeds": 2})
+        result = analyse(study, store)
+        assert export_model(result, store, "model/cnn", ensemble=True).predictor.seeds == (0, 1)
+        with pytest.raises(UserError) as error:
+            export_model(result, store, "model/cnn", seed=2)
+    assert str(error.value) == "arm model/cnn: no weights of seed 2 are kept; expected one of 0, 1"
+
+
 def test_the_temperature_is_the_best_of_validation(model_store, model_result):
     arm = model_result.of("model/mlp")
     found = exported(model_store, model_result, "model/mlp", seed=0).predictor
@@ -134,6 +169,21 @@ def test_an_image_unlike_the_training_images_is_flagged_with_its_basis(models, m
     assert found[0].basis.split(" ")[0] in model.document.likeness.features
     assert "training images" in found[0].basis
     assert found[0].distance > model.document.likeness.limit
+
+
+def test_a_feature_that_never_varies_does_not_flag_every_other_image():
+    flat = Likeness(
+        features=["mean", "p1"],
+        mean=[100.0, 0.0],
+        precision=[[1 / 400, 0.0], [0.0, 1.0]],
+        low=[60.0, 0.0],
+        high=[140.0, 0.0],
+        limit=3.0,
+    )
+    almost = np.full((8, 8), 100, np.uint8)
+    almost[0, :2] = 1
+    assert unlike(flat, almost).distance < 2
+    assert LEAST_K.min() >= 0.01
 
 
 def test_the_card_says_what_it_is_and_is_not(models, model_store, model_result, tmp_path):
@@ -215,6 +265,8 @@ def test_what_is_wrong_with_a_model_is_said(folder, tmp_path):
     [
         (("members", 0, "weights"), "../../secret.safetensors"),
         (("members", 0, "weights"), "/etc/passwd"),
+        (("recipe", "model"), {"name": "mlp", "hidden": [6], "init": "/etc/passwd"}),
+        (("likeness", "features"), ["width"] * 9),
         (("recipe", "model"), {"name": "mlp", "hidden": [10**12]}),
         (("recipe", "batch_size"), -1),
         (("preprocessing", "image_size"), 10**9),
@@ -226,6 +278,21 @@ def test_what_is_wrong_with_a_model_is_said(folder, tmp_path):
 def test_a_document_that_lies_is_refused(folder, keys, value):
     change(folder, *keys, value=value)
     assert "not a model file of format 1, or damaged" in refusal(folder)
+
+
+def test_a_document_that_asks_for_a_huge_network_takes_no_memory(folder):
+    """Both layers together would have 90 GB."""
+    change(folder, "recipe", "model", value={"name": "mlp", "hidden": [150_000, 150_000]})
+    assert refusal(folder) == "seed 0: its weights are not those of this network; export it again"
+
+
+def test_weights_that_are_no_numbers_are_refused(folder):
+    path = folder / "seed-0.safetensors"
+    tensors = load(path.read_bytes())
+    next(iter(tensors.values()))[...] = np.nan
+    path.write_bytes(save(tensors))
+    change(folder, "members", 0, "sha256", value=sha256(path.read_bytes()))
+    assert refusal(folder) == "seed 0: its weights are no finite numbers; export it again"
 
 
 def test_a_model_never_decides_what_code_runs(folder, tmp_path, monkeypatch):

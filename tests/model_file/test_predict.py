@@ -14,10 +14,12 @@ from PIL import Image
 import doubleread
 from doubleread import cli
 from doubleread.errors import UserError
-from doubleread.model_file import load_model, saliency_of
+from doubleread.model_file import load_model, maps_of_worst, saliency_of
 from doubleread.model_file.saliency import METHODS
-from tests.conftest import draw_images, needed
+from doubleread.store import open_store
+from tests.conftest import draw_images, needed, small_study
 from tests.images.dicom_files import write_dicom
+from tests.model_file.conftest import MODEL_STUDY, result_of, trained
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_export_as_json_with_a_graph(call, model_store):
         (("--seed", 0, "--ensemble"), "--ensemble: it has no effect beside --seed; expected one of them; delete one"),
         (("--threshold", "best"), '--threshold: got "best"; expected 0.5 or another probability, youden,'),
         (("--seed", 7), "arm model/cnn: no weights of seed 7 are kept; expected one of 0, 1, 2"),
-        (("--out", "m.zip"), "m.zip: it exists; expected a new folder or .zip file; give another path"),
+        (("--out", "m.zip"), "--out: m.zip exists; expected a new file or folder; give another path"),
     ],
 )
 def test_export_refuses(call, model, model_store, arguments, message):
@@ -226,6 +228,46 @@ def test_maps_in_the_report(call, model_store, tmp_path):
     assert page.count('alt="map of untrained weights"') == 6
     code, _, err = call("report", "small", "--store", model_store, "--explain", "occlusion")
     assert (code, err.strip()) == (2, "doubleread: --explain: it has no effect without --html; add --html FILE")
+
+
+def test_maps_of_arms_with_sets_of_their_own(call, image_folder, tmp_path):
+    needed("captum")
+    raw = small_study(image_folder, seeds=1, experiments={"size": {"factors": {"data.image_size": [8, 12]}}})
+    root = trained(tmp_path / "runs", raw)
+    result = result_of(root)
+    with open_store(root) as store:
+        maps = maps_of_worst(result, store, "integrated-gradients")
+    assert len(maps) == 6
+    for one in maps:
+        assert one.pixels.shape == one.saliency.trained.shape == ((8, 8) if one.arm == "size/8" else (12, 12))
+    assert {one.arm for one in maps} == {"size/8", "size/12"} or len({one.arm for one in maps}) == 1
+
+
+def test_maps_of_sealed_images_are_refused(call, image_folder, tmp_path):
+    root = trained(tmp_path / "runs", small_study(image_folder, **MODEL_STUDY, test="sealed"))
+    with open_store(root) as store, pytest.raises(UserError) as error:
+        maps_of_worst(result_of(root), store, "occlusion")
+    assert str(error.value) == "--explain: the test images are sealed; leave it out, or --unseal"
+
+
+def test_class_names_with_commas_and_quotes(call, tmp_path):
+    for part, n in (("train", 20), ("test", 6)):
+        for label, name in enumerate(("a, b", 'say "c"', "d")):
+            (tmp_path / "in" / part / name).mkdir(parents=True)
+            for i, pixels in enumerate(draw_images(n, label, part == "test")):
+                Image.fromarray(pixels).save(tmp_path / "in" / part / name / f"{i}.png")
+    raw = small_study(tmp_path / "in", seeds=1, experiments={"batch": {"factors": {"batch_size": [8, 16]}}})
+    raw["base"] = {**raw["base"], "loss": "ce"}
+    raw["data"] = {key: value for key, value in raw["data"].items() if key != "positive"}
+    root = trained(tmp_path / "runs", raw)
+    assert call("export", "small", "batch/8", "--store", root, "--out", "m")[0] == 0
+    code, out, _ = call("predict", "m", "in/test")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert {row["class"] for row in rows} <= {"a, b", 'say "c"', "d"}
+    assert all(None not in row for row in rows)
+    total = [sum(float(row[f"p_{name}"]) for name in ("a, b", 'say "c"', "d")) for row in rows]
+    assert total == pytest.approx([1] * 18)
 
 
 def test_a_model_that_is_not_there(call):

@@ -4,7 +4,6 @@ It trains on the phantom; the same seed gives the same bits, another seed others
 same bits; and what it leaves is a network that other programs can run.
 """
 
-import io
 from dataclasses import fields
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from doubleread.images.phantom import CLASSES, PhantomSource, PhantomSpec
+from doubleread.model_file import write_onnx
 from doubleread.nouns import REFERENCE, RunData
 from doubleread.recipe import PARTS, Augmentation, Recipe
 from doubleread.recipe.model import MODELS
@@ -20,6 +20,7 @@ from doubleread.training import compute_of, train
 from doubleread.training.augment import Changes, change, draw_changes, mixed
 from doubleread.training.model import build_model, try_model
 from doubleread.training.stopping import best_epoch
+from tests.model_file.made import made_predictor
 from tests.training.conftest import recipe
 from tests.training.test_checkpoints import assert_same, interrupted
 from tests.training.test_loop import hash_of
@@ -200,22 +201,17 @@ def test_two_losses_start_from_the_same_numbers_wherever_shapes_are_equal(phanto
 # PyTorch's exporter uses what PyTorch is giving up
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", MODEL_CASES)
-def test_the_network_can_be_exported(phantom, name):
-    """ONNX at batches of 1, 2 and 7 gives what PyTorch gives."""
-    model = build_model(recipe(model=MODEL_CASES[name]), 0, phantom).eval()
-    images = torch.rand(7, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    content = io.BytesIO()
-    program = torch.onnx.export(
-        model, (images[:2],), dynamo=True, verbose=False, input_names=["images"], output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-    )  # fmt: skip
-    assert program is not None
-    program.save(content)
-    session = onnxruntime.InferenceSession(content.getvalue(), providers=["CPUExecutionProvider"])
-    for n in (1, 2, 7):
-        (found,) = session.run(None, {"images": images[:n].numpy()})
-        with torch.no_grad():
-            assert found == pytest.approx(model(images[:n]).numpy(), abs=1e-4), n
+def test_onnx_gives_the_same_at_any_batch_size(tmp_path, phantom, name):
+    """The file is written only if it agrees with PyTorch at batches of 1, 2 and 7; here at 5, too."""
+    predictor = made_predictor(recipe(model=MODEL_CASES[name]), SIZE)
+    images = np.array(phantom.images[:7])
+    assert write_onnx(tmp_path / "m.onnx", predictor, images) <= 1e-4
+    session = onnxruntime.InferenceSession((tmp_path / "m.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    probability, calibrated, called = session.run(None, {"pixels": images[:5]})
+    ours = predictor.predictions(images[:5])
+    assert probability == pytest.approx(ours.mean_NC, abs=1e-4)
+    assert calibrated == pytest.approx(ours.calibrated_NC, abs=1e-4)
+    assert np.array_equal(called, ours.called_N)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from doubleread.cli.show import err, out, print_json
-from doubleread.errors import UnreadableImage, UserError, WorkFailed, did_you_mean
+from doubleread.errors import UnreadableImage, UserError, WorkFailed, did_you_mean, printable
 from doubleread.files import check_folder, user_path, write_bytes
 from doubleread.images.image_file import read_image_file
 from doubleread.model_file import Predictor, check_method, image_files, load_model, saliency_of
@@ -16,6 +16,8 @@ from doubleread.nouns import INTENDED_USE
 from doubleread.report import NO_EVIDENCE, saliency_figure
 from doubleread.report.figures import rendered
 from doubleread.runner import Progress
+
+SHOWN = 20
 
 
 def explain_command(
@@ -36,7 +38,7 @@ def explain_command(
             try:
                 pixels = predictor.prepared(read_image_file(path))
             except UnreadableImage as error:
-                bad.append(f"  {path}: {error}")
+                bad.append(printable(f"  {path}: {error}"))
                 continue
             done.append(_explained(predictor, path, pixels, folder / _name(place, path), method, towards))
             show.reading("explaining images", place + 1, len(files))
@@ -47,7 +49,9 @@ def explain_command(
             out().print(f"{one['picture']}: towards {one['towards']}; {one['check']}", markup=False, soft_wrap=True)
         out().print(f"{NO_EVIDENCE}\n{INTENDED_USE}", markup=False)
     if bad:
-        raise WorkFailed("\n".join([f"{len(bad):,} of {len(files):,} images cannot be read, the rest is done:", *bad]))
+        more = [f"  and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+        head = f"{len(bad):,} of {len(files):,} images cannot be read, the rest is done:"
+        raise WorkFailed("\n".join([head, *bad[:SHOWN], *more]))
 
 
 def _explained(
@@ -60,7 +64,7 @@ def _explained(
     write_bytes(target, rendered(figure, "png"))
     known = not math.isnan(maps.agreement)
     return {
-        "image": str(path),
+        "image": printable(str(path)),
         "picture": str(target),
         "called": predictor.classes[called],
         "towards": predictor.classes[chosen],

@@ -38,11 +38,13 @@ def export_command(
         raise UserError("--ensemble", "it has no effect beside --seed", "expected one of them", "delete one")
     rule = _rule(threshold)
     result = open_results(find_study(name, store), store=store).result
-    path = user_path(target if target is not None else _default(result.study.name, arm), "--out")
-    check_target(path, "--out") if not path.is_dir() else None
+    path = _new(target if target is not None else _default(result.study.name, arm), "--out")
+    graph = None if onnx is None else _new(onnx, "--onnx")
+    if graph == path:
+        raise UserError("--onnx", f"{onnx} is where the model goes", "expected another file")
     with open_store(store) as opened:
         found = export_model(result, opened, arm, seed=seed, ensemble=ensemble, threshold=rule)
-        difference = _write_onnx(onnx, found, opened) if onnx is not None else None
+        difference = _write_onnx(graph, found, opened) if graph is not None else None
     files = write_model(path, found.predictor.document, found.weights)
     document = found.predictor.document
     if as_json:
@@ -70,10 +72,17 @@ def export_command(
 
 
 def _write_onnx(path: Path, found: Exported, store: Store) -> float:
-    target = user_path(path, "--onnx")
-    check_target(target, "--onnx")
     data = open_prepared(store.data_folder / found.predictor.document.data_hash)
-    return write_onnx(target, found.predictor, np.array(data.images[data.rows("val")[:TRIED]]))
+    return write_onnx(path, found.predictor, np.array(data.images[data.rows("val")[:TRIED]]))
+
+
+def _new(given: Path, option: str) -> Path:
+    """Return a path where there is nothing yet, and where something can be written."""
+    path = user_path(given, option)
+    if path.exists():
+        raise UserError(option, f"{path} exists", "expected a new file or folder", "give another path")
+    check_target(path, option)
+    return path
 
 
 def _default(study: str, arm: str) -> Path:

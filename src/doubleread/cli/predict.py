@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ def predict_command(
     bad: list[Answer] = []
     show_line = kept.append if target is not None else print
     if not as_json:
-        show_line(",".join(columns))
+        show_line(_csv(columns))
     with Progress(err(), "predict") as show:
         answers = read_images(
             predictor, files, threads=threads, progress=lambda done, total: show.reading("reading images", done, total)
         )
         for answer in answers:
             row = {"image": answer.image, **answer.facts, "error": answer.error}
-            show_line(json.dumps(row, allow_nan=False, ensure_ascii=False) if as_json else _csv(row))
+            show_line(json.dumps(row, allow_nan=False, ensure_ascii=False) if as_json else _csv(row.values()))
             if answer.error is not None:
                 bad.append(answer)
     if target is not None:
@@ -54,7 +55,7 @@ def predict_command(
         )
 
 
-def _csv(row: dict[str, Any]) -> str:
+def _csv(cells: Iterable[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([neutral(value) for value in row.values()])
+    csv.writer(line, lineterminator="").writerow([neutral(value) for value in cells])
     return line.getvalue()

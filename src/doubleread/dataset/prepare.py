@@ -27,6 +27,8 @@ from doubleread.recipe.data import DataSpec, DrawnSplit
 PREPARATION = 1
 """Raised when the same images would be prepared otherwise than before."""
 
+READERS = 2
+"""Raised when an image that was refused before can be read: what was seen of it is looked at anew."""
 SHOWN = 20
 DRAFT = ".draft-"
 NAMED = " (doubleread data describe PATH names the files)"
@@ -301,7 +303,7 @@ def _source_hash(source: Source, digests: Sequence[str | UnreadableImage]) -> st
         [item.case, item.class_name, item.part, item.subject, digest if isinstance(digest, str) else str(digest)]
         for item, digest in zip(source.items, digests, strict=True)
     ]
-    return hash_of([PREPARATION, source.kind, listing])[:20]
+    return hash_of([PREPARATION, READERS, source.kind, listing])[:20]
 
 
 def _checked(seen: Seen) -> Checked:

@@ -132,6 +132,8 @@ def _pixels(image: Any) -> np.ndarray:
 
 
 def _whole(pixels: np.ndarray) -> np.ndarray:
+    if not pixels.size:
+        raise UnreadableImage(f"shape {pixels.shape}; expected pixels")
     for top, dtype in ((255, np.uint8), (65535, np.uint16)):
         steps = pixels.astype(np.float64) * top
         whole = np.rint(steps)

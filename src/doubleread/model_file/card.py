@@ -8,9 +8,10 @@ from doubleread.model_file.document import Document
 
 SHOWN = ("accuracy", "auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_recall", "macro_auroc")
 GROUPS = {
-    "run": "this seed; its interval counts the test images",
-    "seeds": "the mean over the seeds; its interval counts the seeds and the test images",
-    "ensemble": "the seeds averaged as one predictor, as this model does; its interval counts both",
+    "run": "this seed, called at its threshold; the interval counts the images",
+    "ensemble": "the seeds averaged as one predictor, as this model does, called at its threshold; the interval counts"
+    " the seeds and the images",
+    "seeds": "the mean over the arm's seeds, each called at 0.5; the interval counts the seeds and the images",
 }
 
 
@@ -91,7 +92,7 @@ def _reading(document: Document) -> str:
     if (cut := document.threshold) is not None:
         lines.append(
             f"Called {_plain(document.classes[1])} where its probability is above {cut.probability:.4g} "
-            f"(rule: {_plain(cut.rule)}{', chosen on validation' if cut.rule != '0.5' else ''})."
+            f"(rule: {_plain(cut.rule)}{', chosen on validation' if cut.chosen else ''})."
         )
     else:
         lines.append(f"Classes: {', '.join(map(_plain, document.classes))}; the likeliest is called.")

@@ -12,7 +12,7 @@ from doubleread.analysis.worst import WorstCase, worst_cases
 from doubleread.errors import UserError
 from doubleread.model_file.members import open_reader
 from doubleread.model_file.predictor import Predictor
-from doubleread.model_file.saliency import Saliency, check_method, saliency_of
+from doubleread.model_file.saliency import METHODS, Saliency, check_method, saliency_of
 from doubleread.store import Store
 
 CASES = 6
@@ -32,22 +32,28 @@ class CaseMap:
 
 
 def maps_of_worst(result: StudyResult, store: Store, method: str) -> tuple[CaseMap, ...]:
-    """Return maps of up to six of a study's worst test cases; none while they are sealed.
+    """Return maps of up to six of a study's worst test cases.
 
     Raises:
-        UserError: no weights of an arm are kept, or see `check_method`.
+        UserError: they are sealed, no weights of an arm are kept, or see `check_method`.
     """
     if result.sealed:
-        return ()
+        raise UserError("--explain", "the test images are sealed", "", "leave it out, or --unseal")
+    if method not in METHODS:
+        raise UserError("--explain", f'got "{method}"', f"expected one of {', '.join(METHODS)}")
     scores = {id(run.test[1]): run for arm in result.arms for run in arm.scores}
-    data = result.data[0]
-    rows = {case.case: row for row, case in enumerate(data.cases)}
-    readers: dict[str, Predictor] = {}
+    rows = {data.data_hash: {case.case: row for row, case in enumerate(data.cases)} for data in result.data}
+    sets = {data.data_hash: data for data in result.data}
+    readers: dict[str, Predictor | None] = {}
     found = []
-    for worst in [case for case in worst_cases(list(scores.values()), CASES) if case.case in rows]:
+    for worst in worst_cases(list(scores.values()), CASES):
         reader = _reader(result, store, worst, readers)
         check_method(reader, method)
-        pixels = np.array(data.images[rows[worst.case]])
+        # arms may have prepared sets of their own
+        data = sets[reader.document.data_hash]
+        if (row := rows[data.data_hash].get(worst.case)) is None:
+            continue
+        pixels = np.array(data.images[row])
         found.append(
             CaseMap(
                 case=worst.case,
@@ -62,15 +68,15 @@ def maps_of_worst(result: StudyResult, store: Store, method: str) -> tuple[CaseM
     return tuple(found)
 
 
-def _reader(result: StudyResult, store: Store, worst: WorstCase, readers: dict[str, Predictor]) -> Predictor:
+def _reader(result: StudyResult, store: Store, worst: WorstCase, readers: dict[str, Predictor | None]) -> Predictor:
     """Return the arm that is most often wrong about a case, of those whose weights are kept."""
     ranked: Sequence[str] = sorted(worst.by_arm, key=lambda arm: -worst.by_arm[arm])
     for arm in ranked:
-        if arm in readers:
-            return readers[arm]
-        try:
-            readers[arm] = open_reader(store, result.study.name, arm)
-        except UserError:
-            continue
-        return readers[arm]
+        if arm not in readers:
+            try:
+                readers[arm] = open_reader(store, result.study.name, arm)
+            except UserError:
+                readers[arm] = None
+        if (found := readers[arm]) is not None:
+            return found
     raise UserError("--explain", "no weights of this study are kept", "", "train it with keep_weights: all")

@@ -20,6 +20,10 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+Feature = Literal["mean", "sd", "p1", "p25", "p50", "p75", "p99", "border", "sharpness"]
+"""Of the audit's features, those of the pixels that a model sees."""
+
+
 class Member(Spec):
     """One trained seed: its run, its weights, and how its pixels are scaled: (pixel − shift) · factor.
 
@@ -45,9 +49,13 @@ class Preprocessing(Spec):
 
 
 class Cut(Spec):
-    """Where the model calls an image positive: `logit` above that of `probability`; `rule` chose it on validation."""
+    """Where the model calls an image positive: `logit` above that of `probability`.
+
+    `rule` is what it came by; `chosen` whether that looked at validation, as a probability that is given does not.
+    """
 
     rule: Text
+    chosen: bool
     probability: Probability
     logit: Finite
 
@@ -62,7 +70,7 @@ class Calibration(Spec):
 class Likeness(Spec):
     """What training images look like: see `likeness`. K features: their names, percentiles, mean and precision."""
 
-    features: list[str]
+    features: Annotated[list[Feature], Field(min_length=1)]
     mean: list[Finite]
     precision: list[list[Finite]]
     low: list[Finite]
@@ -107,6 +115,16 @@ class Document(Spec):
     intended_use: str = INTENDED_USE
 
     @model_validator(mode="after")
+    def _each_seed_once(self) -> Document:
+        if len({one.seed for one in self.members}) < len(self.members):
+            raise ValueError("a seed comes twice")
+        if any(one.weights != f"seed-{one.seed}.safetensors" for one in self.members):
+            raise ValueError("weights are not called after their seed")
+        if self.plan.model.init is not None:
+            raise ValueError("a saved model starts from no other file")
+        return self
+
+    @model_validator(mode="after")
     def _two_classes_are_cut(self) -> Document:
         if (len(self.classes) == 2) != (self.threshold is not None):
             raise ValueError("a threshold is for two classes")
@@ -125,8 +143,7 @@ def document_of(text: str, place: str) -> Document:
         UserError: it is damaged, of another format, or says what cannot be.
     """
     try:
-        document = Document.model_validate_json(text)
-        _ = document.plan
+        return Document.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -135,4 +152,3 @@ def document_of(text: str, place: str) -> Document:
             f"not a model file of format {FORMAT}, or damaged ({first['msg']})",
             "expected what doubleread export writes",
         ) from error
-    return document

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from doubleread.analysis import ArmResult, StudyResult
-from doubleread.analysis.ensembles import ensemble_of
+from doubleread.analysis.ensembles import AT_A_CUT, ensemble_of
 from doubleread.analysis.evidence import RunScores
 from doubleread.analysis.gap import rule_of
 from doubleread.errors import UserError
-from doubleread.metrics import probabilities
+from doubleread.files import read_bytes, sha256
+from doubleread.metrics import probabilities, scored_by
 from doubleread.model_file.document import Calibration, Cut
 from doubleread.model_file.likeness import likeness_of
-from doubleread.model_file.members import HALF, kept_runs, open_reader
+from doubleread.model_file.members import HALF, MOST_WEIGHTS, kept_runs, open_reader
 from doubleread.model_file.predictor import Predictor
 from doubleread.stats import ensemble_logits
 from doubleread.stats.calibration import temperature
@@ -60,12 +61,20 @@ def export_model(
     """
     _, rows = kept_runs(store, result.study.name, arm)
     found = result.of(arm)
-    seeds = [row["seed"] for row in rows] if ensemble else [_seed(found, [row["seed"] for row in rows], seed)]
+    done = {run.seed for run in found.done}
+    kept = [row["seed"] for row in rows if row["seed"] in done]
+    if not kept or (seed is not None and seed not in kept):
+        there = ", ".join(map(str, kept)) or "none"
+        which = "" if seed is None else f" of seed {seed}"
+        raise UserError(f"arm {arm}", f"no weights{which} are kept", f"expected one of {there}")
+    seeds = kept if ensemble else [_best(found, kept) if seed is None else seed]
     predictor = open_reader(store, result.study.name, arm, seeds)
     scores = [run.scores() for run in found.done if run.seed in predictor.seeds]
     cut, fitted, remarks = _fitted(scores, threshold, len(predictor.classes))
     data = next(data for data in result.data if data.data_hash == predictor.document.data_hash)
     remarks += [*data.remarks(), *(["its test scores are sealed, and left out"] if result.sealed else [])]
+    if ensemble and len(scores) < len(found.done):
+        remarks.append(f"{len(scores)} of {len(found.done)} seeds: of the others no weights are kept")
     if data.meta["kind"] == "phantom":
         remarks.insert(0, "synthetic images from a digital phantom: no patient was imaged")
     document = predictor.document.model_copy(
@@ -73,20 +82,21 @@ def export_model(
             "threshold": cut,
             "calibration": fitted,
             "likeness": likeness_of(data),
-            "metrics": _metrics(found, scores, ensemble),
+            "metrics": _metrics(found, scores, 0.0 if cut is None else cut.logit),
             "remarks": remarks,
             "environment": dict(result.environments[0]) if result.environments else {},
         }
     )
     weights = {
-        member.weights: weights_path(store.root, member.run).read_bytes() for member in predictor.document.members
+        member.weights: read_bytes(weights_path(store.root, member.run), MOST_WEIGHTS)
+        for member in predictor.document.members
     }
+    if any(sha256(weights[member.weights]) != member.sha256 for member in predictor.document.members):
+        raise UserError(f"arm {arm}", "its weights have changed meanwhile", "", "export it again")
     return Exported(predictor=replace(predictor, document=document), weights=weights)
 
 
-def _seed(arm: ArmResult, kept: Sequence[int], wanted: int | None) -> int:
-    if wanted is not None:
-        return wanted
+def _best(arm: ArmResult, kept: Sequence[int]) -> int:
     name = "val_auroc" if "val_auroc" in arm.done[0].metrics else "val_macro_auroc"
     return max((run for run in arm.done if run.seed in kept), key=lambda run: (run.metrics[name], -run.seed)).seed
 
@@ -116,39 +126,43 @@ def _fitted(
 def _cut(spec: ThresholdSpec, labels_N: np.ndarray, logits_N: np.ndarray) -> Cut:
     rule = rule_of(spec)
     if not callable(rule):
-        return Cut(rule=spec.label, probability=rule, logit=math.log(rule / (1 - rule)))
+        return Cut(rule=spec.label, chosen=False, probability=rule, logit=math.log(rule / (1 - rule)))
     cuts = cuts_of(labels_N, logits_N)
     logit = float(cuts.thresholds[cuts.chosen(rule(float(labels_N.mean())), np.ones((len(labels_N), 1)))][0])
-    return Cut(rule=spec.label, probability=float(probabilities(np.array([logit]))[0]), logit=logit)
+    return Cut(rule=spec.label, chosen=True, probability=float(probabilities(np.array([logit]))[0]), logit=logit)
 
 
-def _metrics(
-    arm: ArmResult, scores: Sequence[RunScores], ensemble: bool
-) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return the figures of the model itself, and of its arm's seeds."""
+def _metrics(arm: ArmResult, scores: Sequence[RunScores], cut: float) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return the figures of the model itself, which calls above `cut`, and of its arm's seeds, which call above 0."""
     groups: dict[str, dict[str, dict[str, float | None]]] = {
         "seeds": {
             name: _finite({"mean": spread.mean, "sd": spread.sd, "lo": spread.lo, "hi": spread.hi})
             for name, spread in arm.spreads.items()
         }
     }
-    if ensemble and len(scores) > 1:
+    if len(scores) > 1:
         groups["ensemble"] = {
-            name: _finite({"value": one.value, "lo": one.lo, "hi": one.hi}) for name, one in ensemble_of(scores).items()
+            name: _finite({"value": one.value, "lo": one.lo, "hi": one.hi})
+            for name, one in ensemble_of(scores, cut).items()
         }
-    if not ensemble:
-        groups["run"] = {name: _of_run(name, value, scores[0]) for name, value in scores[0].metrics.items()}
+    else:
+        groups["run"] = {name: _of_run(name, value, scores[0], cut) for name, value in scores[0].metrics.items()}
     return groups
 
 
-def _of_run(name: str, value: float, run: RunScores) -> dict[str, float | None]:
+def _of_run(name: str, value: float, run: RunScores, cut: float) -> dict[str, float | None]:
     """Return one run's value; where its chance over the cases is known, with the 95 % interval (normal)."""
     scored = run.val if name.startswith("val_") else run.test
     base = name.removeprefix("val_")
-    if base not in WITH_CASES or scored is None or not len(scored[1]):
+    if base not in (WITH_CASES | AT_A_CUT) or scored is None or not len(scored[1]):
         return _finite({"value": value})
     cases, logits_N = scored
-    variance = float(covariance_of(base, logits_N[None], cases.labels_N, cases.subjects_N)[0, 0])
+    less_N = logits_N - cut if base in AT_A_CUT and cut else logits_N
+    if less_N is not logits_N:
+        value = scored_by(logits_N)[base](cases.labels_N, less_N)
+    if base not in WITH_CASES:
+        return _finite({"value": value})
+    variance = float(covariance_of(base, less_N[None], cases.labels_N, cases.subjects_N)[0, 0])
     half = 1.959964 * variance**0.5
     return _finite({"value": value, "lo": max(value - half, 0.0), "hi": min(value + half, 1.0)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ def predict(
 ) -> pd.DataFrame:
     """Return what a model says of images, a row each: see `columns_of`; a file that cannot be read has an `error`.
 
-    `images` are a path or several, or arrays of uint8 or uint16, (height, width[, 3]) each.
+    `images` are a path or several, one array (height, width), or several of (height, width[, 3]), uint8 or uint16.
     """
-    alone = isinstance(images, str | Path)
-    answers = read_images(model, [images] if alone else list(images), threads=threads)
+    alone = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2)
+    given: Sequence[Any] = [images] if alone else list(cast("Sequence[Given]", images))
+    answers = read_images(model, given, threads=threads)
     rows = [{"image": one.image, **one.facts, "error": one.error} for one in answers]
     return pd.DataFrame(rows, columns=["image", *columns_of(model), "error"])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
@@ -12,13 +13,14 @@ from sklearn.covariance import LedoitWolf
 from doubleread.dataset import PreparedSet
 from doubleread.dataset.audit.measured import measured_of
 from doubleread.dataset.audit.pixels import FEATURES, features_of
-from doubleread.model_file.document import Likeness
+from doubleread.model_file.document import Feature, Likeness
 
-USED = ("mean", "sd", "p1", "p25", "p50", "p75", "p99", "border", "sharpness")
-"""Of the audit's features, those of the pixels that a model sees."""
+USED: tuple[Feature, ...] = get_args(Feature)
 WITHIN = 0.99
 """The part of the validation images that lies within the limit."""
-LEAST_SPREAD = 1e-6
+LEAST_K = np.array([0.01 if name == "border" else 1.0 for name in USED])
+"""The least spread that each feature is held to have: a grey value, a hundredth of the area. A feature that is the same
+in all training images would else make every other image infinitely far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,8 @@ def likeness_of(data: PreparedSet) -> Likeness | None:
     """Return what the training images of a prepared set look like; None where they are too few to tell.
 
     Location and covariance are those of training, shrunk (Ledoit & Wolf 2004); the limit is the 99th percentile of the
-    validation images' distances, which took no part in them.
+    validation images' distances, which took no part in them. Where each seed has a split of its own, both are those of
+    the split that was drawn once.
     """
     train, val = data.rows("train"), data.rows("val")
     columns = [FEATURES.index(name) for name in USED]
@@ -46,7 +49,7 @@ def likeness_of(data: PreparedSet) -> Likeness | None:
     if len(train) <= len(USED) or not len(val):
         return None
     mean_K = features_NK[train].mean(axis=0)
-    scale_K = np.maximum(features_NK[train].std(axis=0), LEAST_SPREAD)
+    scale_K = np.maximum(features_NK[train].std(axis=0), LEAST_K)
     shrunk = LedoitWolf(assume_centered=True).fit((features_NK[train] - mean_K) / scale_K)
     precision_KK = shrunk.precision_ / np.outer(scale_K, scale_K)
     low_K, high_K = np.percentile(features_NK[train], [1, 99], axis=0)
@@ -67,7 +70,7 @@ def unlike(likeness: Likeness, pixels: np.ndarray) -> Unlike:
     features_K = np.array(features_of(pixels))[[FEATURES.index(name) - len(FEATURES) for name in likeness.features]]
     distance = _distance(likeness, features_K)
     low, high = np.array(likeness.low), np.array(likeness.high)
-    spread = np.maximum(high - low, LEAST_SPREAD)
+    spread = np.maximum(high - low, LEAST_K[[USED.index(name) for name in likeness.features]])
     outside = np.maximum(low - features_K, features_K - high) / spread
     place = int(outside.argmax())
     basis = f"{likeness.features[place]} {features_K[place]:.3g}, training images {low[place]:.3g} to {high[place]:.3g}"

@@ -22,14 +22,14 @@ from doubleread.nouns import RunData, State
 from doubleread.recipe import Recipe
 from doubleread.store import Store, weights_path
 from doubleread.study import Arm, study_of
-from doubleread.training.model import build_model, without_init
+from doubleread.training.model import build_model, shapes_of, without_init
 from doubleread.training.pixels import Scaling, scaling_of
 
 MOST_SEEDS = 30
 """Seeds of an arm that read an image on a page, the first of those whose weights are kept."""
 MOST_WEIGHTS = 2**32
 """Bytes of one file of weights that is read."""
-HALF = Cut(rule="0.5", probability=0.5, logit=0.0)
+HALF = Cut(rule="0.5", chosen=False, probability=0.5, logit=0.0)
 
 
 def open_reader(store: Store, study: str, arm: str, seeds: Sequence[int] | None = None) -> Predictor:
@@ -95,9 +95,16 @@ def model_of(document: Document, recipe: Recipe, member: Member, content: bytes)
     Raises:
         UserError: it cannot be built, or these are not its weights.
     """
-    model = build_model(recipe, member.seed, _shaped(document))
     try:
-        model.load_state_dict(load(content))
+        tensors = load(content)
+        # before anything is allocated: a document could ask for a network of any size
+        expected = shapes_of(recipe, _shaped(document))
+        if expected is not None and expected != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
+            raise UserError(f"seed {member.seed}", "its weights are not those of this network", "", "export it again")
+        if not all(tensor.isfinite().all() for tensor in tensors.values() if tensor.is_floating_point()):
+            raise UserError(f"seed {member.seed}", "its weights are no finite numbers", "", "export it again")
+        model = build_model(recipe, member.seed, _shaped(document))
+        model.load_state_dict(tensors)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise UserError(
             f"seed {member.seed}",

@@ -64,7 +64,7 @@ class Graph(nn.Module):
         # the log of the mean probability: no seed outvotes the others by being sure of itself
         joined = torch.logsumexp(logs, 0) - float(np.log(len(self._scalings)))
         if not self._two:
-            return joined.exp(), torch.softmax(joined / self._temperature, 1), joined.argmax(1)
+            return joined.exp(), joined.exp(), joined.argmax(1)
         logit = joined[:, 1] - joined[:, 0]
         cut = self._cut if self._cut is not None else 0.0
         return joined.exp(), _both(logit / self._temperature), (logit > cut).long()
@@ -105,8 +105,9 @@ def write_onnx(path: Path, predictor: Predictor, images: np.ndarray) -> float:
     if path.exists():
         raise UserError(str(path), "it exists", "expected a new file", "give another path")
     graph = Graph(predictor).eval()
-    content = _graph_bytes(graph, images[:2])
-    difference = _check(content, graph, images)
+    # two at least: a batch of one would be taken for the only one
+    content = _graph_bytes(graph, np.resize(images, (2, *images.shape[1:])))
+    difference = _check(content, predictor, images)
     write_bytes(path, content)
     return difference
 
@@ -152,7 +153,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _check(content: bytes, graph: Graph, images: np.ndarray) -> float:
+def _check(content: bytes, predictor: Predictor, images: np.ndarray) -> float:
     """Return the largest difference of a probability between the graph and PyTorch.
 
     Raises:
@@ -163,12 +164,12 @@ def _check(content: bytes, graph: Graph, images: np.ndarray) -> float:
     largest = 0.0
     for batch in BATCHES:
         part = np.ascontiguousarray(np.resize(images, (batch, *images.shape[1:])))
-        with torch.no_grad():
-            ours = [one.numpy() for one in graph(torch.from_numpy(part))]
-        theirs = session.run(None, {"pixels": part})
-        apart = max(float(np.abs(a - b).max()) for a, b in zip(ours[:2], theirs[:2], strict=True))
-        near = np.abs(ours[0].max(axis=1) - _edge(graph)) < CLOSE
-        if not apart <= CLOSE or bool((ours[2] != theirs[2])[~near].any()):
+        ours = predictor.predictions(part)
+        calibrated = ours.mean_NC if ours.calibrated_NC is None else ours.calibrated_NC
+        probability, calibrated_too, called = session.run(None, {"pixels": part})
+        apart = max(float(np.abs(probability - ours.mean_NC).max()), float(np.abs(calibrated_too - calibrated).max()))
+        differs_N = (np.asarray(called) != ours.called_N) & ~_near_the_edge(predictor, ours.mean_NC)
+        if not apart <= CLOSE or differs_N.any():
             raise WorkFailed(
                 f"the ONNX graph disagrees with PyTorch at a batch of {batch}: probabilities differ by {apart:.2g},"
                 f" at most {CLOSE:g} is allowed; nothing was written"
@@ -177,10 +178,12 @@ def _check(content: bytes, graph: Graph, images: np.ndarray) -> float:
     return largest
 
 
-def _edge(graph: Graph) -> float:
-    cut = graph._cut or 0.0
-    chance = 1 / (1 + float(np.exp(-cut)))
-    return max(chance, 1 - chance)
+def _near_the_edge(predictor: Predictor, chances_NC: np.ndarray) -> np.ndarray:
+    """Tell of each image whether the last bits of its probabilities may decide its class."""
+    if (cut := predictor.document.threshold) is not None:
+        return np.abs(chances_NC[:, 1] - cut.probability) < CLOSE
+    second, first = np.sort(chances_NC, axis=1)[:, -2:].T
+    return first - second < CLOSE
 
 
 def _first(error: Exception) -> str:

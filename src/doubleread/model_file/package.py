@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import secrets
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from doubleread import disk
 from doubleread.errors import UserError
 from doubleread.files import MAX_TEXT, make_folders, move_folder, read_bytes, sha256, user_path, write_bytes, write_into
 from doubleread.model_file.card import card_of
@@ -18,6 +20,9 @@ from doubleread.models import BUILDERS, NotBuilt, source_of
 DOCUMENT, CARD = "model.json", "README.md"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a .zip, so that the same model is the same bytes."""
+
+DAMAGE = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError)
+DAMAGED = "not a model's .zip file, or damaged"
 
 Read = Callable[[str, int], bytes]
 """From a file's name and the most bytes that it may have, to its content."""
@@ -42,11 +47,14 @@ def write_model(path: Path, document: Document, weights: Mapping[str, bytes]) ->
     if path.suffix.lower() == ".zip":
         write_bytes(path, _zipped(files))
         return list(files)
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     make_folders(draft)
-    for name, content in files.items():
-        write_into(draft / name, content)
-    move_folder(draft, path)
+    try:
+        for name, content in files.items():
+            write_into(draft / name, content)
+        move_folder(draft, path)
+    finally:
+        disk.DISK.remove_folder(draft)
     return list(files)
 
 
@@ -65,10 +73,11 @@ def load_model(path: str | Path, *, own_code: bool = False) -> Predictor:
     if path.is_dir():
         return _loaded(str(path), lambda name, most: _of_folder(path, name, most), own_code)
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _loaded(str(path), lambda name, most: _of_zip(archive, path, name, most), own_code)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise UserError(str(path), "not a model's .zip file, or damaged", "", "export it again") from error
+        archive = zipfile.ZipFile(path)
+    except DAMAGE as error:
+        raise UserError(str(path), DAMAGED, "", "export it again") from error
+    with archive:
+        return _loaded(str(path), lambda name, most: _of_zip(archive, path, name, most), own_code)
 
 
 def _loaded(place: str, read: Read, own_code: bool) -> Predictor:
@@ -124,8 +133,11 @@ def _of_zip(archive: zipfile.ZipFile, path: Path, name: str, most: int) -> bytes
         ) from error
     if info.file_size > most or info.compress_type != zipfile.ZIP_STORED:
         raise UserError(f"{path}, {name}", f"{info.file_size:,} bytes, or packed", f"expected at most {most:,}, stored")
-    with archive.open(info) as handle:
-        content = handle.read(most + 1)
+    try:
+        with archive.open(info) as handle:
+            content = handle.read(most + 1)
+    except DAMAGE as error:
+        raise UserError(f"{path}, {name}", DAMAGED, "", "export it again") from error
     if len(content) != info.file_size:
         raise UserError(f"{path}, {name}", "another size than the archive says", "", "export it again")
     return content

@@ -22,6 +22,8 @@ from doubleread.stats import ensemble_logits
 from doubleread.training.evaluation import Evaluator
 from doubleread.training.pixels import Scaling
 
+MOST_THREADS = 256
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
@@ -96,7 +98,7 @@ class Predictor:
         In batches of one fixed size, with as many threads as in training or `threads`: the last bits depend on both.
         """
         before = torch.get_num_threads()
-        torch.set_num_threads(threads or self.recipe.threads)
+        torch.set_num_threads(min(threads or self.recipe.threads, MOST_THREADS))
         try:
             return np.stack([self._member(model, scaling, images) for model, scaling in self._pairs()])
         finally:

@@ -65,8 +65,11 @@ def read_images(
 
 
 def read_contents(predictor: Predictor, contents: Sequence[tuple[str, bytes]]) -> list[Answer]:
-    """Return what a model says of image files, each given as a name and its content."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    """Return what a model says of image files, each given as a name and its content.
+
+    Two are decoded at a time: others wait for the memory of a large one.
+    """
+    with ThreadPoolExecutor(2) as pool:
         prepared = list(pool.map(partial(_ready, predictor), [content for _, content in contents]))
     return list(_answers(predictor, [name for name, _ in contents], prepared, 0, None))
 

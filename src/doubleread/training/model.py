@@ -52,6 +52,17 @@ def build_model(recipe: Recipe, seed: int, data: RunData) -> nn.Module:
     return model
 
 
+def shapes_of(recipe: Recipe, data: RunData) -> dict[str, tuple[int, ...]] | None:
+    """Return the shape of each tensor of a recipe's model, without any memory for them; None for a user's own network,
+    which may allocate what it likes.
+    """
+    if isinstance(recipe.model, OwnModel):
+        return None
+    with torch.device("meta"):
+        model = _built(recipe.model, 0, data.shape, outputs_of(recipe.loss, data.classes))
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
 def load_start(model: nn.Module, path: str) -> Start:
     """Let a model start from a safetensors file, wherever a name and a shape are the same; return what did.
 
