@@ -3,17 +3,18 @@
 # make check   format, lint, types, layers
 # make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make networks   an epoch of ResNet-18 at 96 x 96 beside a plain PyTorch loop, and what augmentation costs
+# make serving    how fast a saved model reads images: from files, and over HTTP on this machine
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make looking  false verdicts of a study that grows until it is decided, by simulation
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
-# make soak    100 kills of running studies, and 5,000 runs in one store
+# make soak    100 kills of running studies, 5,000 runs in one store, 5,000 damaged files for every reader
 # make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks calibration looking diagnosis soak docs clean
+.PHONY: help demo test check bench networks serving calibration looking diagnosis soak docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -53,6 +54,9 @@ bench: .venv/installed-bench
 networks: .venv/installed-dev
 	$(BIN)/python benchmarks/networks.py
 
+serving: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py
+
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
@@ -64,9 +68,10 @@ diagnosis: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/diagnosis.py $(or $(DRAWS),40) diagnosis/draws.jsonl
 
 soak: .venv/installed-dev
-	rm -rf soak && mkdir -p soak/kills soak/many
+	rm -rf soak && mkdir -p soak/kills soak/many soak/fuzz
 	$(BIN)/python -m tests.reliability.kills 100 7 soak/kills
 	$(BIN)/python -m tests.reliability.many 5000 soak/many
+	$(BIN)/python -m tests.reliability.fuzz 5000 7 soak/fuzz
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

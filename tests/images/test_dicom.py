@@ -13,7 +13,7 @@ from PIL import Image
 
 from doubleread.errors import UnreadableImage, UserError
 from doubleread.images import open_source
-from doubleread.images.dicom import decode_dicom, dicom_mode
+from doubleread.images.dicom import decode_dicom, dicom_mode, header_of
 from doubleread.images.image_file import decode_file, mode_of_file
 from doubleread.images.salt import salted
 from tests.conftest import draw_images, needed
@@ -170,6 +170,52 @@ def test_a_deflated_bomb_is_refused(tmp_path):
     assert len(bomb) < 2**20
     with pytest.raises(UnreadableImage, match="it unpacks to more than 268,435,456 bytes"):
         decode_dicom(content[:start] + bomb)
+
+
+def test_a_deflated_bomb_behind_a_header_that_misleads_is_refused():
+    _, files = shipped()
+    content = next(p for p in files if p.name == "image_dfl.dcm").read_bytes()
+    start = 144 + int.from_bytes(content[140:144], "little")
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(300)) + packer.flush()
+    # the syntax stands behind 4,000 bytes of something else
+    version = struct.pack("<HH2sHI", 2, 1, b"OB", 0, 4000) + bytes(4000)
+    far = content[:144] + version + content[144 + 14 :][: start - 144 - 14] + bomb
+    # the length of the header counts the bomb as a part of it
+    long = content[:140] + struct.pack("<I", start - 144 + len(bomb)) + content[144:start] + bomb + content[start:]
+    for misleading in (far, long):
+        with pytest.raises(UnreadableImage) as error:
+            header_of(misleading)
+        assert "unpacks to more than" in str(error.value) or "damaged DICOM" in str(error.value)
+
+
+def test_a_scale_that_falls_is_windowed_as_its_values_are(tmp_path):
+    # 0 to 4095 becomes 4095 to 0, and the window is the whole range
+    falling = {"BitsStored": 12, "HighBit": 11, "RescaleSlope": -1, "RescaleIntercept": 4095}
+    plain = decode_dicom(made(tmp_path, **falling))
+    windowed = decode_dicom(made(tmp_path, **falling, WindowCenter=2048, WindowWidth=4096))
+    assert np.abs(plain / 65535 - (4095.0 - RAMP) / 4095).max() < 1e-4
+    assert np.abs(windowed.astype(int) - plain.astype(int)).max() <= 20
+
+
+def test_a_slope_alone_is_no_scale(tmp_path):
+    alone = decode_dicom(made(tmp_path, BitsStored=12, HighBit=11, RescaleSlope=2))
+    assert np.array_equal(alone, decode_dicom(made(tmp_path, BitsStored=12, HighBit=11)))
+
+
+@pytest.mark.parametrize(("function", "at_centre"), [("LINEAR_EXACT", 0.5), ("SIGMOID", 0.5)])
+def test_other_windows_of_the_standard(tmp_path, function, at_centre):
+    header = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 500, "WindowWidth": 400, "VOILUTFunction": function}
+    part = decode_dicom(made(tmp_path, **header)) / 65535
+    assert part[1, 1] == pytest.approx(at_centre, abs=1e-4)
+    expected = (RAMP - 500.0) / 400 + 0.5 if function == "LINEAR_EXACT" else 1 / (1 + np.exp(-4 * (RAMP - 500.0) / 400))
+    assert np.abs(part - np.clip(expected, 0, 1)).max() < 1e-4
+
+
+def test_empty_tags_say_nothing(tmp_path):
+    plain = decode_dicom(made(tmp_path))
+    for header in ({"PixelPaddingValue": None}, {"WindowCenter": None, "WindowWidth": None}, {"VOILUTSequence": []}):
+        assert np.array_equal(decode_dicom(made(tmp_path, **header)), plain)
 
 
 def archive(root: Path) -> Path:

@@ -112,6 +112,20 @@ def test_a_path_that_leads_nowhere_is_listed(folder):
         source.read(1)
 
 
+def test_one_person_is_one_subject_whatever_the_files_are(folder, monkeypatch):
+    needed("pydicom")
+    monkeypatch.setenv("DOUBLEREAD_SALT", "a salt for the tests")
+    write_dicom(folder / "x.dcm", draw_images(1, 0, 0)[0], PatientID="P1")
+    # a DICOM file under another name
+    write_dicom(folder / "y.png", draw_images(1, 0, 0)[0], PatientID="P1")
+    text = "path,label,subject\nx.dcm,0,P1\na.png,1,P1\ny.png,1,\nsub/b.png,0,P2\n"
+    items = open_source(write(folder, text)).items
+    assert len({item.subject for item in items[:3]}) == 1
+    assert items[3].subject not in (items[0].subject, "P2")
+    assert not any("P1" in f"{item.subject}" for item in items)
+    assert "y.png" not in items[2].case
+
+
 def test_dicom_in_a_table_is_salted(folder, monkeypatch):
     needed("pydicom")
     monkeypatch.setenv("DOUBLEREAD_SALT", "a salt for the tests")

@@ -149,16 +149,18 @@ def _row(cells: list[str], names: list[str], line: int, path: Path) -> _Row:
     subject, split = row.get("subject", ""), row.get("split") or "test"
     if split not in SPLITS:
         raise UserError(place, f'split "{split}"', f"expected {', '.join(SPLITS)}", "mend the line")
-    if row["label"].strip() not in ("0", "1", "0.0", "1.0"):
+    # stripped before they are read: what strip() takes for a space is more than what int() does
+    label, seed = row["label"].strip(), row["seed"].strip()
+    if label not in ("0", "1", "0.0", "1.0"):
         raise UserError(place, f'label "{row["label"]}"', "expected 0 or 1", "mend the line")
-    if not re.fullmatch(r"\s*-?\d{1,15}\s*", row["seed"]):
+    if not re.fullmatch(r"-?\d{1,15}", seed):
         raise UserError(place, f'seed "{row["seed"]}"', "expected a whole number", "mend the line")
     return _Row(
         line=line,
         arm=row["arm"],
-        seed=int(row["seed"]),
+        seed=int(seed),
         case=row["case"],
-        label=int(float(row["label"])),
+        label=int(float(label)),
         # a subject that is not known is the case alone, never the same one as another case's
         subject=f"subject {subject}" if subject else f"case {row['case']}",
         split=split,

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from scipy.special import expit
 
 from doubleread.errors import UnreadableImage
 from doubleread.files import read_bytes
+from doubleread.images.jpeg_frames import frame_sizes
 from doubleread.images.pixels import MAX_FILE, MAX_PIXELS, check_pixels
 from doubleread.images.salt import salted
 
@@ -27,11 +29,11 @@ try:
     import libjpeg.utils
     import openjpeg.utils
     import pydicom
-    from pydicom import config
+    from pydicom import config, filereader
     from pydicom.encaps import get_frame
     from pydicom.pixels import processing
 except ModuleNotFoundError:
-    libjpeg = openjpeg = pydicom = config = get_frame = processing = None
+    libjpeg = openjpeg = pydicom = config = filereader = get_frame = processing = None
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
@@ -42,17 +44,14 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 GREY, COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 PALETTE = "PALETTE COLOR"
 NOT_THERE = "DICOM, which needs pydicom and pylibjpeg: pip install 'doubleread[dicom]'"
-DEFLATED = b"1.2.840.10008.1.2.1.99"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed."""
 JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in (90, 91, 201, 202, 203))
 JPEG = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in (50, 51, 57, 70, 80, 81))
+MAX_RATIO, SMALL = 1000, 2**25
+"""Bytes that one of a compressed image may become, and the size up to which it may be more, as of a blank one."""
 PANIC = "PanicException"
 """What a decoder in Rust raises, by name: it stands in no module."""
-HEAD = 2048
-"""Bytes in which a header says how it is stored."""
-META_AT = 132
-META_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
-"""How the first element of a header begins: the length of what comes before the data set (PS3.10 7.1)."""
 
 if config is not None:
     # what it would say may hold a patient's name
@@ -96,11 +95,11 @@ def header_at(path: Path) -> Header:
         if not path.is_file():
             raise UnreadableImage("not a regular file")
         with path.open("rb") as handle:
-            head = handle.read(HEAD)
-            if DEFLATED in head:
-                return header_of(read_bytes(path, MAX_FILE))
-            if pydicom is None or not is_dicom(head):
+            if pydicom is None or not is_dicom(handle.read(MAGIC_AT + len(MAGIC))):
                 raise UnreadableImage("not a DICOM file" if pydicom is not None else NOT_THERE)
+            handle.seek(0)
+            if _deflated_from(handle) is not None:
+                return header_of(read_bytes(path, MAX_FILE))
             handle.seek(0)
             return _header(pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=list(IDENTITY)))
 
@@ -201,10 +200,7 @@ _SHAPE = (("NumberOfFrames", 1), ("Rows", 0), ("Columns", 0))
 
 
 def _check_stream(found: Any) -> None:
-    """Refuse a compressed image that says of itself that it has another size than in the header: a decoder believes it.
-
-    One without a size, 0, lets the decoder of JPEG take memory without end.
-    """
+    """Refuse a compressed image that says of itself that it has another size than the header: decoders believe it."""
     syntax = str(found.file_meta.TransferSyntaxUID)
     if syntax not in JPEG_2000 | JPEG:
         return
@@ -212,20 +208,40 @@ def _check_stream(found: Any) -> None:
     assert libjpeg is not None, "it has been read"
     assert get_frame is not None, "it has been read"
     frame = get_frame(found.PixelData, 0, number_of_frames=1)
+    size = int(found.Rows) * int(found.Columns) * int(found.SamplesPerPixel) * int(found.BitsAllocated) // 8
+    if size > max(MAX_RATIO * len(frame), SMALL):
+        raise UnreadableImage(f"{size:,} bytes unpacked, from {len(frame):,}; expected at most {MAX_RATIO:,} for each")
+    if syntax in JPEG:
+        # of lines that are counted later the decoder makes as many as there is memory for, even when asked for the size
+        _require_size(frame_sizes(frame), found)
     said: dict[str, Any] = dict((openjpeg.utils if syntax in JPEG_2000 else libjpeg.utils).get_parameters(frame))
     samples = said.get("nr_components", said.get("samples_per_pixel"))
-    there = (said["rows"], said["columns"], samples)
-    if there != (found.Rows, found.Columns, found.SamplesPerPixel):
-        raise UnreadableImage("{} × {} pixels when unpacked, {} samples each; not what its header says".format(*there))
+    _require_size([(said["rows"], said["columns"], samples)], found)
+
+
+def _require_size(sizes: list[tuple[int, int, Any]], found: Any) -> None:
+    if sizes != [(int(found.Rows), int(found.Columns), int(found.SamplesPerPixel))]:
+        text = ", ".join(f"{rows} × {columns} pixels" for rows, columns, _ in sizes[:2]) or "no image"
+        raise UnreadableImage(f"{text} when unpacked, which is not what its header says")
+
+
+def _deflated_from(handle: BinaryIO) -> int | None:
+    """Return where the compressed data set of a DICOM file begins, None where its data set is not compressed.
+
+    As the library itself finds it, for it unpacks what is there whatever its size.
+    """
+    assert filereader is not None, "it has been asked for"
+    filereader.read_preamble(handle, False)
+    meta = filereader._read_file_meta_info(handle)
+    return handle.tell() if str(meta.get("TransferSyntaxUID", "")) == DEFLATED else None
 
 
 def _check_deflated(content: bytes) -> None:
     """Refuse a data set that unpacks to more than a file may have."""
-    if DEFLATED not in content[:HEAD]:
+    with _reasoned("header"):
+        start = _deflated_from(io.BytesIO(content))
+    if start is None:
         return
-    if content[META_AT : META_AT + len(META_LENGTH)] != META_LENGTH:
-        raise UnreadableImage("damaged DICOM header (length)")
-    start = META_AT + 12 + int.from_bytes(content[META_AT + 8 : META_AT + 12], "little")
     unpacker, left, total = zlib.decompressobj(-zlib.MAX_WBITS), content[start:], 0
     try:
         while left and total <= MAX_FILE and not unpacker.eof:
@@ -251,32 +267,72 @@ def _is_deep(found: Any) -> bool:
         raise UnreadableImage("damaged DICOM header (bits)") from None
 
 
+def _stored(found: Any) -> np.ndarray:
+    """Return the pixels as they are stored, of one image and not of more than the header counts."""
+    pixels = found.pixel_array
+    if pixels.ndim != (2 if int(found.SamplesPerPixel) == 1 else 3):
+        raise UnreadableImage("more pixels than those of one image")
+    return pixels
+
+
 def _grey(found: Any) -> np.ndarray:
     assert processing is not None, "it has been read"
-    stored = found.pixel_array
-    lo, hi = _range(found)
+    stored = _stored(found)
     values = processing.apply_modality_lut(stored, found)
-    if "VOILUTSequence" in found or "WindowCenter" in found:
-        values = processing.apply_voi_lut(values, found, index=0)
-        if "VOILUTSequence" in found:
-            lo, hi = 0, 2 ** int(found.VOILUTSequence[0].LUTDescriptor[2]) - 1
-    part = np.clip((values.astype(np.float64) - lo) / max(hi - lo, 1e-12), 0.0, 1.0)
+    if _has(found, "VOILUTSequence"):
+        values = processing.apply_voi(values, found, index=0)
+        part = _part_of(values, 0, 2 ** int(found.VOILUTSequence[0].LUTDescriptor[2]) - 1)
+    elif _has(found, "WindowCenter") and _has(found, "WindowWidth"):
+        part = _windowed(values, found)
+    else:
+        part = _part_of(values, *_range(found))
+    del values
+    np.clip(part, 0.0, 1.0, out=part)
     if not np.isfinite(part).all():
         raise UnreadableImage("pixels that are no numbers after their scale")
     if found.PhotometricInterpretation == "MONOCHROME1":
-        part = 1.0 - part
-    if "PixelPaddingValue" in found:
+        np.subtract(1.0, part, out=part)
+    if _has(found, "PixelPaddingValue"):
         part[stored == int(found.PixelPaddingValue)] = 0.0
     return _whole(part, deep=_is_deep(found))
 
 
+def _has(found: Any, tag: str) -> bool:
+    """Tell whether a header has a tag with something in it."""
+    value = found.get(tag)
+    return value is not None and value != "" and not (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _part_of(values: np.ndarray, lo: float, hi: float) -> np.ndarray:
+    # in place from here on: a large film is 700 MB of these
+    part = np.subtract(values, lo, dtype=np.float64)
+    part /= max(hi - lo, 1e-12)
+    return part
+
+
+def _windowed(values: np.ndarray, found: Any) -> np.ndarray:
+    """Return what the first window shows, 0 to 1 within it (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+    centre, width = (float(np.ravel(found.get(tag))[0]) for tag in ("WindowCenter", "WindowWidth"))
+    function = str(found.get("VOILUTFunction") or "LINEAR").upper()
+    if width <= 0 or function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        raise UnreadableImage("a window that is not known")
+    if function == "LINEAR":
+        # a window of one value has what lies above its middle white
+        return _part_of(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+    part = np.subtract(values, centre, dtype=np.float64)
+    if function == "LINEAR_EXACT":
+        return part / width + 0.5
+    return expit(4 / width * part)
+
+
 def _range(found: Any) -> tuple[float, float]:
     """Return the least and the greatest value that stored pixels can have, after the modality's scale or table."""
-    if "ModalityLUTSequence" in found:
+    if _has(found, "ModalityLUTSequence"):
         return 0, 2 ** int(found.ModalityLUTSequence[0].LUTDescriptor[2]) - 1
     bits = int(found.BitsStored)
     lo, hi = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if int(found.PixelRepresentation) else (0, 2**bits - 1)
-    slope, intercept = float(found.get("RescaleSlope", 1) or 1), float(found.get("RescaleIntercept", 0) or 0)
+    scaled = _has(found, "RescaleSlope") and _has(found, "RescaleIntercept")
+    slope, intercept = (float(found.RescaleSlope), float(found.RescaleIntercept)) if scaled else (1.0, 0.0)
     ends = lo * slope + intercept, hi * slope + intercept
     return min(ends), max(ends)
 
@@ -288,14 +344,16 @@ def _coloured(found: Any, photometric: str, colour: bool) -> np.ndarray:
         return np.repeat(_grey(found)[:, :, None], 3, axis=2)
     if photometric not in (*COLOUR, PALETTE):
         raise UnreadableImage("a photometric interpretation that is not known")
-    pixels = found.pixel_array
+    pixels = _stored(found)
     if photometric == PALETTE:
         pixels = processing.apply_color_lut(pixels, found)
     bits = int(found.RedPaletteColorLookupTableDescriptor[2]) if photometric == PALETTE else int(found.BitsStored)
-    whole = _whole(np.clip(pixels / (2**bits - 1), 0.0, 1.0), deep=_is_deep(found))
-    return check_pixels(whole, colour=colour)
+    if pixels.dtype != np.uint8 or bits != 8:
+        pixels = _whole(np.clip(pixels / (2**bits - 1), 0.0, 1.0), deep=_is_deep(found))
+    return check_pixels(pixels, colour=colour)
 
 
 def _whole(part: np.ndarray, *, deep: bool) -> np.ndarray:
-    """Return values of 0 to 1 as whole numbers of 8 or 16 bits."""
-    return np.rint(part * (65535 if deep else 255)).astype(np.uint16 if deep else np.uint8)
+    """Return values of 0 to 1, which are lost, as whole numbers of 8 or 16 bits."""
+    part *= 65535 if deep else 255
+    return np.rint(part, out=part).astype(np.uint16 if deep else np.uint8)

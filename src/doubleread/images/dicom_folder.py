@@ -71,7 +71,15 @@ def looks_like_dicom(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in dicom.SUFFIXES or suffix in pixels.SUFFIXES:
         return suffix in dicom.SUFFIXES
+    return begins_as_dicom(path)
+
+
+def begins_as_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM by its first bytes, whatever it is called."""
     try:
+        # to open a pipe would wait for its other end
+        if not path.is_file():
+            return False
         # a pipe would never end, and a name with a zero byte is no name
         if not path.is_file():
             return False

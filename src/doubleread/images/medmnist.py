@@ -9,7 +9,7 @@ import numpy as np
 
 from doubleread.errors import UserError
 from doubleread.files import sha256
-from doubleread.images.arrays import read_npz
+from doubleread.images.arrays import check_count, read_npz
 from doubleread.images.pixels import check_pixels, mode_of
 from doubleread.nouns import SPLITS, Item, Split
 
@@ -34,6 +34,8 @@ class MedmnistSource:
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.location = str(path)
         arrays = read_npz(path, KEYS)
+        if others := set(columns or {}) - {"label"}:
+            raise UserError(f"data.columns.{min(others)}", "it has no effect with a MedMNIST file", "", "delete it")
         chosen = (columns or {}).get("label")
         self._at: list[tuple[np.ndarray, int]] = []
         items: list[Item] = []
@@ -92,6 +94,7 @@ def _pair(arrays: dict[str, np.ndarray], split: Split, path: Path, chosen: str |
             f"shape {images.shape} beside {len(labels)} labels",
             "expected (images, height, width) with as many images as labels",
         )
+    check_count(len(labels), f"{path}, {split}_labels")
     return images, labels.tolist()
 
 

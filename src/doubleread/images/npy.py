@@ -9,7 +9,7 @@ import numpy as np
 
 from doubleread.errors import UserError, printable
 from doubleread.files import sha256
-from doubleread.images.arrays import open_npy
+from doubleread.images.arrays import check_count, open_npy
 from doubleread.images.folder import PARTS
 from doubleread.images.pixels import check_pixels, mode_of
 from doubleread.nouns import Item, Split
@@ -28,6 +28,7 @@ class NpySource:
             array = open_npy(path)
             if array.ndim not in (3, 4):
                 raise UserError(str(path), f"shape {array.shape}", "expected (images, height, width) or (…, channels)")
+            check_count(len(array), str(path))
             stem = printable(path.relative_to(root).with_suffix("").as_posix())
             for row in range(len(array)):
                 items.append(Item(case=f"{stem}/{row:06d}", class_name=printable(path.stem), part=part))

@@ -16,7 +16,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 MAX_FILE = 256 * 2**20
 MAX_PIXELS = 89_478_485
 """Pillow's own limit, beyond which it warns of a decompression bomb."""
-# set once and not around each image: the filters of warnings belong to the process, and images are read in threads
+# set once and not around each image: the filters of warnings belong to the process, and images are read in threads;
+# what Pillow finds odd is in the reason, or changes no pixel
+warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B"})

@@ -6,21 +6,22 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from doubleread.errors import UserError, did_you_mean, printable
 from doubleread.files import read_text, sha256
-from doubleread.images.dicom_folder import case_of, header_or_none, looks_like_dicom
+from doubleread.images.dicom_folder import begins_as_dicom, case_of, header_or_none
 from doubleread.images.folder import PARTS
 from doubleread.images.image_file import decode_file, mode_of_file, read_image_file
 from doubleread.images.salt import salted
 from doubleread.nouns import Item, Split
 
 try:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import ArrowException, parquet, types
 except ModuleNotFoundError:
-    parquet = None
+    parquet = types = None
     ArrowException = OSError
 
 TABLES = frozenset({".csv", ".tsv", ".parquet"})
@@ -28,6 +29,10 @@ COLUMNS = {"path": True, "label": True, "subject": False, "split": False}
 """What a table may tell, and whether it must."""
 MOST_ROWS = 5_000_000
 MOST_BYTES = 2**29
+MOST_LETTERS = 4096
+"""Letters of one value, as many as a path may have."""
+MAX_RATIO, SMALL = 100, 2**25
+"""Bytes that one of a Parquet file may become, and how many it may become in any case."""
 
 Rows = dict[str, list[str]]
 """Columns by what they tell, as text; those that are not there are left out."""
@@ -75,9 +80,16 @@ class TableSource:
 
 def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
     items: list[Item] = []
+    holds_dicom = [begins_as_dicom(path) for path in paths]
+    salts = any(holds_dicom)
     seen: dict[str, int] = {}
     for row, (text, path) in enumerate(zip(rows["path"], paths, strict=True)):
         where = f"{table}, row {row + 1}"
+        for what, column in rows.items():
+            if len(column[row]) > MOST_LETTERS:
+                raise UserError(
+                    where, f"a {what} of {len(column[row]):,} letters", f"expected {MOST_LETTERS:,} at most"
+                )
         label, part = rows["label"][row].strip(), _part(rows["split"][row], where) if "split" in rows else None
         if not text.strip() or not label:
             raise UserError(where, f"no {'path' if label else 'label'}", "expected a path and a label in each row")
@@ -86,10 +98,12 @@ def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
         seen[text] = row
         subject = rows["subject"][row].strip() or None if "subject" in rows else None
         case = text
-        if looks_like_dicom(path):
+        if salts:
+            # all of them, under the names that headers give: one person is one subject, whatever their files are
+            subject = salted(f"PatientID {subject}") if subject else None
+        if holds_dicom[row]:
             header = header_or_none(path)
-            case = case_of(text, header)
-            subject = salted(f"subject {subject}") if subject else header.subject
+            case, subject = case_of(text, header), subject or header.subject
         items.append(Item(case=printable(case), class_name=printable(label), part=part, subject=subject))
     return items
 
@@ -120,7 +134,7 @@ def _chosen(there: Sequence[str], named: Mapping[str, str], columns: Mapping[str
             raise UserError(
                 str(path),
                 f'no column "{printable(name)}" for the {what}',
-                f"it has {printable(', '.join(there[:20])) or 'none'}",
+                f"it has {printable(', '.join(there[:20])[:200]) or 'none'}",
                 f"set data.columns.{what}{f' ({near})' if near.startswith('did') else ''}",
             )
     return found
@@ -153,16 +167,50 @@ def _parquet(path: Path, named: Mapping[str, str]) -> Rows:
     try:
         with parquet.ParquetFile(path) as opened:
             chosen = _chosen(opened.schema_arrow.names, named, COLUMNS, path)
-            facts = opened.metadata
-            size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
-            if facts.num_rows > MOST_ROWS or size > MOST_BYTES:
-                raise UserError(
-                    str(path), f"{facts.num_rows:,} rows, {size:,} bytes", f"expected at most {MOST_ROWS:,}"
-                )
+            _check_size(opened.metadata, path)
+            texts = _text_columns(opened.schema_arrow, chosen, path)
+        # a text that stands a thousand times in few bytes is read once
+        with parquet.ParquetFile(path, read_dictionary=texts) as opened:
             table = opened.read(columns=list(chosen.values()))
-            return {what: [_text(value) for value in table[name].to_pylist()] for what, name in chosen.items()}
-    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
+        return {what: _cells(table[name]) for what, name in chosen.items()}
+    except (OSError, ValueError, LookupError, TypeError, ArrowException) as error:
         raise UserError(str(path), "not a Parquet file, or damaged", next_step="write it again") from error
+
+
+def _check_size(facts: Any, path: Path) -> None:
+    rows, size = facts.num_rows, sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+    if rows > MOST_ROWS:
+        raise UserError(str(path), f"{rows:,} rows", f"expected at most {MOST_ROWS:,}")
+    stored = path.stat().st_size
+    most = min(MOST_BYTES, max(MAX_RATIO * stored, SMALL))
+    if size > most:
+        raise UserError(str(path), f"{size:,} bytes unpacked, from {stored:,}", f"expected at most {most:,}")
+
+
+def _text_columns(schema: Any, chosen: Mapping[str, str], path: Path) -> list[str]:
+    """Return which of the columns hold texts, after each was looked at."""
+    assert types is not None, "it has been read"
+    texts = []
+    for what, name in chosen.items():
+        kind = schema.field(name).type
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if types.is_string(kind) or types.is_large_string(kind):
+            texts.append(name)
+        elif not any(check(kind) for check in (types.is_integer, types.is_floating, types.is_boolean, types.is_null)):
+            found = f'the column "{printable(name)}" holds {printable(str(kind))}'
+            raise UserError(str(path), found, "expected texts or numbers", f"set data.columns.{what}")
+    return texts
+
+
+def _cells(column: Any) -> list[str]:
+    found: list[str] = []
+    for chunk in column.chunks:
+        if not hasattr(chunk, "dictionary"):
+            found += [_text(value) for value in chunk.to_pylist()]
+            continue
+        known = [_text(value) for value in chunk.dictionary.to_pylist()]
+        found += ["" if place is None else known[place] for place in chunk.indices.to_pylist()]
+    return found
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ruamel.yaml.events import (
     CollectionEndEvent,
     CollectionStartEvent,
     DocumentStartEvent,
+    NodeEvent,
 )
 
 from doubleread.errors import UserError
@@ -23,6 +25,8 @@ MAX_BYTES = 1 * 2**20
 MAX_ALIASES = 100
 MAX_DEPTH = 50
 MAX_NODES = 100_000
+MAX_WRITTEN = 50_000
+"""Values as they stand in the text, which are read at some 20,000 a second."""
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -58,18 +62,26 @@ def _parse(text: str, place: str) -> Any:
         raise UserError(_marked(place, error), _duplicate(error), "a key may stand once") from error
     except MarkedYAMLError as error:
         raise UserError(_marked(place, error), f"not YAML ({error.problem})", next_step="mend the line") from error
-    except (YAMLError, RecursionError, ValueError, KeyError, TypeError) as error:
+    except (YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
         raise UserError(place, "not YAML 1.2", next_step="check the syntax") from error
 
 
 def _check_events(text: str, place: str) -> None:
     """Refuse what would cost too much to build: looked at event by event, before anything is built."""
-    depth = aliases = 0
+    depth = aliases = written = 0
+    anchors: set[str] = set()
     for event in YAML(typ="safe", pure=True).parse(io.StringIO(text)):
         aliases += isinstance(event, AliasEvent)
+        written += isinstance(event, NodeEvent)
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise UserError(place, f"nested more than {MAX_DEPTH} deep", f"expected at most {MAX_DEPTH}")
+        if written > MAX_WRITTEN:
+            raise UserError(place, f"more than {MAX_WRITTEN:,} values", f"expected at most {MAX_WRITTEN:,}")
+        if isinstance(event, NodeEvent) and event.anchor is not None and not isinstance(event, AliasEvent):
+            if event.anchor in anchors:
+                raise UserError(place, f'two anchors "&{event.anchor}"', "expected each name once", "rename one")
+            anchors.add(event.anchor)
         if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
             raise UserError(place, "%YAML with another version", "expected YAML 1.2", "delete the line")
     if aliases > MAX_ALIASES:
@@ -89,6 +101,8 @@ def _check_tree(value: Any, place: str) -> None:
             waiting += [*node, *node.values()]
         elif isinstance(node, list):
             waiting += node
+        elif isinstance(node, float) and not math.isfinite(node):
+            raise UserError(place, f"the number {node}", "expected finite numbers", "quote it if it is a text")
         elif not isinstance(node, str | int | float | bool | None):
             kind = type(node).__name__.removeprefix("Commented").removeprefix("TimeStamp").lower() or "date"
             raise UserError(
