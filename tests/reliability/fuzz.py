@@ -121,11 +121,12 @@ def serve(target: Target, inputs: int, seed: int, folder: Path, course: Course) 
     place.mkdir(exist_ok=True)
     number, refused, read, wrong, slowest = course.get()
     while number < inputs:
-        empty(place)
         content = input_of(target, seed, number)
-        began = time.process_time()
-        outcome = attempt(target, content, place)
-        seconds, kept = time.process_time() - began, address_space() - before
+        outcome, seconds = timed(target, content, place)
+        if seconds > SLOW * target.readings:
+            # a machine that is busy is slow once
+            outcome, seconds = min(timed(target, content, place), (outcome, seconds), key=lambda one: one[1])
+        kept = address_space() - before
         if outcome in (None, REFUSED) and seconds > SLOW * target.readings:
             outcome = f"{seconds:.1f} s"
         if outcome in (None, REFUSED) and kept > KEPT:
@@ -139,6 +140,14 @@ def serve(target: Target, inputs: int, seed: int, folder: Path, course: Course) 
         if kept > KEPT:
             # what comes next must not suffer for it
             os._exit(FULL)
+
+
+def timed(target: Target, content: bytes, place: Path) -> tuple[str | None, float]:
+    """Return what `attempt` does, in an empty folder, and its seconds of a processor."""
+    empty(place)
+    began = time.process_time()
+    outcome = attempt(target, content, place)
+    return outcome, time.process_time() - began
 
 
 def attempt(target: Target, content: bytes, place: Path) -> str | None:

@@ -66,6 +66,7 @@ def test_margins_from_the_file_and_from_the_claim():
 WHERE = "study.yaml, experiments.batch.claims.c: "
 MISTAKES = [
     ({"better": 5, "than": 4}, WHERE + "no arm 5; expected one of 16, 4, 8"),
+    ({"better": {4: "x"}, "than": 4}, WHERE + 'no arm {"4": "x"}; expected one of 16, 4, 8'),
     ({"better": 4, "than": 4}, WHERE + "both sides are the same arms; name two different ones"),
     ({"metric": "acuracy", "better": 4, "than": 8}, WHERE + 'unknown metric "acuracy"; did you mean "accuracy"?'),
     (

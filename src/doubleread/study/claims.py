@@ -257,7 +257,7 @@ class _Resolver:
     def _called(self, arm: Any) -> str:
         """Return how people call an arm: its label, with its factor where the label is a number."""
         if _is_part(arm):
-            return ", ".join(f"{_factor(factor)} {label_of(label)}" for factor, label in arm.items())
+            return ", ".join(f"{_factor(str(factor))} {label_of(label)}" for factor, label in arm.items())
         label = _short(label_of(arm))
         if sum(_short(name) == label for name in self.arms) > 1:
             label = label_of(arm)
