@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from doubleread import cli
 from doubleread.seeds import stream
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +42,23 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    """Return a function that runs the program in this process and gives (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["doubleread", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 def needed(module: str) -> None:

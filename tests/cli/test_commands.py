@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from doubleread import cli
 from doubleread.metrics import metric_names
 from doubleread.report.tables import TABLES
 from tests.conftest import small_study
@@ -32,23 +31,6 @@ COMMANDS = [
     "data describe",
     "data fetch",
 ]
-
-
-@pytest.fixture
-def call(capsys, monkeypatch):
-    """Return a function that runs the program in this process and gives (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["doubleread", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

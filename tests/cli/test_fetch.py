@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,22 +32,11 @@ def server(monkeypatch):
 
 
 @pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Return a function that runs the program in an empty folder and gives (exit code, stdout, stderr)."""
+def fetching(call, monkeypatch, tmp_path):
+    """Return a function that fetches into an empty folder and gives (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fetch, "time", SimpleNamespace(sleep=lambda _: None))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["doubleread", "data", "fetch", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return partial(call, "data", "fetch")
 
 
 def put(monkeypatch, server, name, size):
@@ -76,8 +66,8 @@ def pneumonia(server, monkeypatch, tmp_path_factory):
 CITE = f"pneumoniamnist: licence CC BY 4.0\npneumoniamnist: cite {MEDMNIST}\n"
 
 
-def test_the_list(call):
-    code, out, err = call()
+def test_the_list(fetching):
+    code, out, err = fetching()
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert len(lines) == 15
@@ -91,8 +81,8 @@ def test_the_list(call):
     assert lines[14] == "doubleread data fetch NAME shows how to cite a set, and fetches it"
 
 
-def test_the_list_as_json(call):
-    code, out, err = call("--json")
+def test_the_list_as_json(fetching):
+    code, out, err = fetching("--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert [one["name"] for one in found] == list(SETS)
@@ -108,8 +98,8 @@ def test_the_list_as_json(call):
     assert found[-1]["sizes"] == []
 
 
-def test_a_set_and_the_next_command(call, pneumonia, server, monkeypatch, capsys):
-    code, out, err = call("pneumoniamnist")
+def test_a_set_and_the_next_command(fetching, pneumonia, server, monkeypatch, capsys):
+    code, out, err = fetching("pneumoniamnist")
     assert code == 0
     assert out == (
         "data/pneumoniamnist.npz: fetched, and its hash is right\nnext: doubleread new data/pneumoniamnist.npz\n"
@@ -118,7 +108,7 @@ def test_a_set_and_the_next_command(call, pneumonia, server, monkeypatch, capsys
     size = len(server.body)
     assert err.removeprefix(CITE) == f"pneumoniamnist: downloading bytes, {size:,} of {size:,}\n"
     assert os.listdir("data") == ["pneumoniamnist.npz"]
-    code, out, err = call("PneumoniaMNIST")
+    code, out, err = fetching("PneumoniaMNIST")
     assert (code, err) == (0, CITE)
     assert out == (
         "data/pneumoniamnist.npz: it was there, and its hash is right\nnext: doubleread new data/pneumoniamnist.npz\n"
@@ -131,9 +121,9 @@ def test_a_set_and_the_next_command(call, pneumonia, server, monkeypatch, capsys
     assert capsys.readouterr().out.startswith("wrote study.yaml")
 
 
-def test_a_set_as_json(call, pneumonia, server):
+def test_a_set_as_json(fetching, pneumonia, server):
     for fetched in (True, False):
-        code, out, err = call("pneumoniamnist", "--size", 28, "--to", "my sets", "--json")
+        code, out, err = fetching("pneumoniamnist", "--size", 28, "--to", "my sets", "--json")
         assert code == 0
         assert json.loads(out) == {
             "name": "pneumoniamnist",
@@ -145,13 +135,13 @@ def test_a_set_as_json(call, pneumonia, server):
             "fetched": fetched,
         }
         assert err.startswith(CITE)
-    _, out, _ = call("pneumoniamnist", "--to", "my sets")
+    _, out, _ = fetching("pneumoniamnist", "--to", "my sets")
     assert out.splitlines()[1] == "next: doubleread new 'my sets/pneumoniamnist.npz'"
 
 
-def test_licence_and_citation_come_before_the_transfer(call, pneumonia, server):
+def test_licence_and_citation_come_before_the_transfer(fetching, pneumonia, server):
     server.statuses = [404]
-    code, out, err = call("pneumoniamnist")
+    code, out, err = fetching("pneumoniamnist")
     assert (code, out) == (1, "")
     assert err == (
         f"{CITE}doubleread: 127.0.0.1, pneumoniamnist.npz: the server answered 404; expected 200; look with a browser"
@@ -159,30 +149,30 @@ def test_licence_and_citation_come_before_the_transfer(call, pneumonia, server):
     )
 
 
-def test_other_licences_and_labels_are_said(call, server, monkeypatch):
+def test_other_licences_and_labels_are_said(fetching, server, monkeypatch):
     put(monkeypatch, server, "dermamnist", 28)
-    _, _, err = call("dermamnist")
+    _, _, err = fetching("dermamnist")
     assert err.startswith("dermamnist: licence CC BY-NC 4.0, not for commercial use\n")
     put(monkeypatch, server, "chestmnist", 64)
-    _, out, _ = call("chestmnist", "--size", "64")
+    _, out, _ = fetching("chestmnist", "--size", "64")
     assert out == (
         "data/chestmnist_64.npz: fetched, and its hash is right\n"
         "next: doubleread new data/chestmnist_64.npz --column label=pneumonia    # one of its 14 labels\n"
     )
 
 
-def test_an_archive(call, server, monkeypatch, tmp_path):
+def test_an_archive(fetching, server, monkeypatch, tmp_path):
     archive = write_zip(tmp_path / "a.zip", [*GOOD.items(), *JUNK.items()])
     server.body = archive.read_bytes()
     file = put(monkeypatch, server, "kermany", None)
-    code, out, err = call("kermany", "--json")
+    code, out, err = fetching("kermany", "--json")
     assert code == 0
     found = json.loads(out)
     assert (found["path"], found["bytes"], found["hash"]) == ("data/kermany", len(server.body), file.hash)
     assert (found["licence"], found["fetched"]) == ("CC BY 4.0", True)
     assert "kermany: downloading bytes, 65,536 of" in err
     assert sorted(os.listdir("data/kermany")) == [unpack.RECORD, "test", "train"]
-    _, out, _ = call("kermany")
+    _, out, _ = fetching("kermany")
     assert out == "data/kermany: it was there, and its hash is right\nnext: doubleread new data/kermany\n"
 
 
@@ -199,17 +189,17 @@ def test_an_archive(call, server, monkeypatch, tmp_path):
         (["pathmnist", "--to", "file"], "--to: file/file cannot be written (File exists); give another path"),
     ],
 )
-def test_bad_input(call, tmp_path, arguments, message):
+def test_bad_input(fetching, tmp_path, arguments, message):
     (tmp_path / "file").write_text("")
-    code, out, err = call(*arguments)
+    code, out, err = fetching(*arguments)
     assert (code, out, err) == (2, "", f"doubleread: {message}\n")
     assert os.listdir() == ["file"]
 
 
-def test_another_file_that_is_there(call, pneumonia, server, tmp_path):
+def test_another_file_that_is_there(fetching, pneumonia, server, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "pneumoniamnist.npz").write_bytes(b"mine")
-    code, out, err = call("pneumoniamnist")
+    code, out, err = fetching("pneumoniamnist")
     assert (code, out) == (2, "")
     assert err == (
         f"{CITE}doubleread: data/pneumoniamnist.npz: it is there with the hash md5:{hashlib.md5(b'mine').hexdigest()};"
@@ -218,29 +208,29 @@ def test_another_file_that_is_there(call, pneumonia, server, tmp_path):
     assert server.asked == []
 
 
-def failed(call):
-    code, out, err = call("pneumoniamnist")
+def failed(fetching):
+    code, out, err = fetching("pneumoniamnist")
     assert (code, out) == (1, "")
     return err.splitlines()[-1].removeprefix("doubleread: ")
 
 
-def test_a_broken_transfer_goes_on_with_the_same_command(call, server, monkeypatch):
+def test_a_broken_transfer_goes_on_with_the_same_command(fetching, server, monkeypatch):
     put(monkeypatch, server, "pneumoniamnist", 28)
     server.cuts = [2**19] + [0] * 4
-    assert failed(call) == (
+    assert failed(fetching) == (
         "127.0.0.1, pneumoniamnist.npz: the connection was cut, or was silent for too long (tried 5 times); 524,288 of"
         " 1,048,576 bytes have arrived and are kept; the same command goes on from there"
     )
-    code, out, _ = call("pneumoniamnist", "--json")
+    code, out, _ = fetching("pneumoniamnist", "--json")
     assert (code, json.loads(out)["fetched"]) == (0, True)
     assert server.asked[-1]["Range"] == "bytes=524288-"
     with open("data/pneumoniamnist.npz", "rb") as file:
         assert file.read() == BODY
 
 
-def test_a_wrong_hash(call, pneumonia, server):
+def test_a_wrong_hash(fetching, pneumonia, server):
     server.body = BODY
-    assert failed(call) == (
+    assert failed(fetching) == (
         f"127.0.0.1, pneumoniamnist.npz: what was fetched has the hash md5:{hashlib.md5(BODY).hexdigest()}; expected"
         f" {pneumonia.hash}; it is removed: try again, and if that does not help, the file or the way to it is not to"
         " be trusted"
@@ -248,36 +238,36 @@ def test_a_wrong_hash(call, pneumonia, server):
     assert os.listdir("data") == []
 
 
-def test_a_full_disk(call, pneumonia):
+def test_a_full_disk(fetching, pneumonia):
     with using(Failing(6, FULL, lasting=True)):
-        assert failed(call) == (
+        assert failed(fetching) == (
             "the disk: the disk is full; what has finished is kept; free some space, then the same command goes on from"
             " here"
         )
-    assert call("pneumoniamnist")[0] == 0
+    assert fetching("pneumoniamnist")[0] == 0
     assert os.listdir("data") == ["pneumoniamnist.npz"]
 
 
-def test_two_at_once(call, pneumonia, tmp_path):
+def test_two_at_once(fetching, pneumonia, tmp_path):
     (tmp_path / "data").mkdir()
     held = disk.lock(tmp_path / "data")
-    assert failed(call) == "data: another fetch writes there; wait for it, or add --to DIR"
+    assert failed(fetching) == "data: another fetch writes there; wait for it, or add --to DIR"
     os.close(held)
 
 
-def test_an_interrupted_fetch(call, pneumonia, monkeypatch):
+def test_an_interrupted_fetch(fetching, pneumonia, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(fetch.requests.Session, "get", interrupted)
-        assert failed(call) == (
+        assert failed(fetching) == (
             "pneumoniamnist: interrupted; what has arrived is kept; the same command goes on from there"
         )
-    assert call("pneumoniamnist")[0] == 0
+    assert fetching("pneumoniamnist")[0] == 0
 
 
-def test_the_page_has_every_set_and_its_commands_are_right(call, server, monkeypatch, tmp_path):
+def test_the_page_has_every_set_and_its_commands_are_right(fetching, server, monkeypatch, tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "fetching.md").read_text()
     for one in SETS.values():
         sizes = ", ".join(map(str, one.sizes)) or "as taken"
@@ -287,5 +277,5 @@ def test_the_page_has_every_set_and_its_commands_are_right(call, server, monkeyp
     put(monkeypatch, server, "pneumoniamnist", 64)
     listed, fetched, then = re.findall(r"^doubleread (.*?) *(?:#.*)?$", text, re.M)
     assert listed == "data fetch"
-    _, out, _ = call(*fetched.removeprefix("data fetch ").split())
+    _, out, _ = fetching(*fetched.removeprefix("data fetch ").split())
     assert out.splitlines()[1] == f"next: doubleread {then}"

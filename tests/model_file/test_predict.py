@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from PIL import Image
 
 import doubleread
-from doubleread import cli
 from doubleread.errors import UserError
 from doubleread.model_file import load_model, maps_of_worst, saliency_of
 from doubleread.model_file.saliency import METHODS
@@ -22,22 +20,9 @@ from tests.images.dicom_files import write_dicom
 from tests.model_file.conftest import MODEL_STUDY, result_of, trained
 
 
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Return a function that runs the program in an empty folder, and gives exit code, output and messages."""
+@pytest.fixture(autouse=True)
+def _empty_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["doubleread", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
