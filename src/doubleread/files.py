@@ -10,6 +10,9 @@ import hashlib
 import json
 import os
 import secrets
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +21,16 @@ from typing import Any
 from doubleread import disk
 from doubleread.errors import UserError
 
+DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OverflowError,
+    RuntimeError,  # an encrypted archive, or a compression that Python does not know
+    ValueError,
+)
+"""What the standard library raises on a damaged .zip file."""
 MAX_TEXT = 4 * 2**20
 PIECE = 2**20
 """Bytes of one write."""

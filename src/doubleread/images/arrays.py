@@ -6,28 +6,17 @@ import io
 import math
 import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from doubleread.errors import UserError
+from doubleread.files import DAMAGED_ZIP
 
 MAX_BYTES = 64 * 2**30
 MAX_MEMBERS = 100
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-    EOFError,
-    OSError,
-    OverflowError,
-    RuntimeError,  # an encrypted archive, or a compression that Python does not know
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+DAMAGE = (*DAMAGED_ZIP, tokenize.TokenError, OSError, SyntaxError, TypeError)
 """What the standard library and NumPy raise on a damaged file."""
 MAX_RATIO = 100
 SMALL = 2**25

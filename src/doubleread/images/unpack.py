@@ -10,9 +10,7 @@ import json
 import re
 import shutil
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,16 +28,6 @@ RECORD = ".unpacked.json"
 MAX_RECORD = 2**28
 BLOCK = 4096
 """Bytes that a file may take beyond its content."""
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
-"""What the standard library raises on a damaged archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +70,7 @@ def unpack(
         # if this fails too, the next unpacking removes it
         with suppress(OSError):
             disk.DISK.remove_folder(draft)
-        if isinstance(error, DAMAGE):
+        if isinstance(error, files.DAMAGED_ZIP):
             raise _damaged(archive) from error
         raise
 

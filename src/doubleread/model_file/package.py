@@ -1,4 +1,4 @@
-"""A saved model on a disk: one folder, or one .zip of the same files; nothing in it is ever executed or unpickled."""
+"""A saved model on a disk: one folder, or one .zip of the same files, which are data: JSON, safetensors, a card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from pathlib import Path
 
 from doubleread import disk
 from doubleread.errors import UserError
-from doubleread.files import MAX_TEXT, make_folders, move_folder, read_bytes, sha256, user_path, write_bytes, write_into
+from doubleread.files import (
+    DAMAGED_ZIP,
+    MAX_TEXT,
+    make_folders,
+    move_folder,
+    read_bytes,
+    sha256,
+    user_path,
+    write_bytes,
+    write_into,
+)
 from doubleread.model_file.card import card_of
 from doubleread.model_file.document import Document, document_of
 from doubleread.model_file.members import MOST_WEIGHTS, model_of
@@ -21,7 +31,7 @@ DOCUMENT, CARD = "model.json", "README.md"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a .zip, so that the same model is the same bytes."""
 
-DAMAGE = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError)
+DAMAGE = (*DAMAGED_ZIP, OSError)
 DAMAGED = "not a model's .zip file, or damaged"
 
 Read = Callable[[str, int], bytes]
