@@ -17,18 +17,11 @@ from doubleread import cli, disk
 from doubleread.images import fetch, unpack
 from doubleread.images.public_sets import MEDMNIST, SETS
 from tests.conftest import draw_images
-from tests.images.test_fetch import BODY, serving
+from tests.images.test_fetch import BODY, server
 from tests.images.test_unpack import GOOD, JUNK, write_zip
 from tests.reliability.faults import FULL, Failing, using
 
-
-@pytest.fixture
-def server(monkeypatch):
-    """A server of one file, past any proxy."""
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
-    with serving() as script:
-        yield script
+__all__ = ["server"]
 
 
 @pytest.fixture
@@ -261,9 +254,7 @@ def test_an_interrupted_fetch(fetching, pneumonia, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(fetch.requests.Session, "get", interrupted)
-        assert failed(fetching) == (
-            "pneumoniamnist: interrupted; what has arrived is kept; the same command goes on from there"
-        )
+        assert failed(fetching) == ("interrupted; what has finished is kept, the same command goes on from here")
     assert fetching("pneumoniamnist")[0] == 0
 
 

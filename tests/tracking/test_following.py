@@ -3,14 +3,12 @@
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
 
 import pytest
 
-from doubleread import cli
 from doubleread.tracking import Following, Unreachable, following, trackers_of
 from tests.tracking.conftest import needed, tiny_study
 from tests.tracking.test_tensorboard import folders_in
@@ -50,16 +48,6 @@ def until(there, seconds=20.0):
     while not there():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def call(capsys, monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["doubleread", *map(str, words)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as left:
-        code = left.code or 0
-    return code, *capsys.readouterr()
 
 
 def test_what_has_finished_is_sent_before_the_training_ends(tiny, image_folder, quick):
@@ -133,12 +121,12 @@ def test_no_store_yet_is_no_trouble(image_folder, tmp_path, quick):
     assert said == []
 
 
-def test_run_writes_for_tensorboard_and_goes_on_without_mlflow(image_folder, tmp_path, capsys, monkeypatch):
+def test_run_writes_for_tensorboard_and_goes_on_without_mlflow(image_folder, tmp_path, call, monkeypatch):
     """Nobody listens where MLflow should be."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(json.dumps(tiny_study(image_folder).raw))
     words = ["run", "tiny.yaml", "--tensorboard", "board", "--mlflow", "http://127.0.0.1:9", "--json"]
-    code, out, err = call(capsys, monkeypatch, *words)
+    code, out, err = call(*words)
     assert (code, json.loads(out)["runs"]["done"]) == (0, 2), err
     assert len(folders_in(tmp_path / "board")) == 2
     lines = err.splitlines()
@@ -150,7 +138,7 @@ def test_run_writes_for_tensorboard_and_goes_on_without_mlflow(image_folder, tmp
     assert sum("the training goes on" in line for line in lines) == 1
 
 
-def test_trackers_are_checked_before_anything_trains(image_folder, tmp_path, capsys, monkeypatch):
+def test_trackers_are_checked_before_anything_trains(image_folder, tmp_path, call, monkeypatch):
     (tmp_path / "tiny.yaml").write_text(json.dumps(tiny_study(image_folder).raw))
     (tmp_path / "file").touch()
     store = tmp_path / "runs"
@@ -162,20 +150,20 @@ def test_trackers_are_checked_before_anything_trains(image_folder, tmp_path, cap
             f"{tmp_path}/file/file cannot be written (File exists); give another path",
         ),
     ):
-        code, out, err = call(capsys, monkeypatch, "run", tmp_path / "tiny.yaml", "--store", store, option, value)
+        code, out, err = call("run", tmp_path / "tiny.yaml", "--store", store, option, value)
         assert (code, out, err) == (2, "", f"doubleread: {option}: {message}\n")
     assert not store.exists()
 
 
-def test_track_on_the_command_line(tiny, tmp_path, capsys, monkeypatch):
+def test_track_on_the_command_line(tiny, tmp_path, call):
     words = ["track", "tiny", "--store", tiny]
-    code, out, err = call(capsys, monkeypatch, *words)
+    code, out, err = call(*words)
     assert (code, out) == (2, "")
     assert err == "doubleread: track: no tracker is named; expected --mlflow URI, --tensorboard DIR or both\n"
     board = tmp_path / "board"
-    code, out, _ = call(capsys, monkeypatch, *words, "--tensorboard", board)
+    code, out, _ = call(*words, "--tensorboard", board)
     assert (code, out) == (0, f"tensorboard {board}: 2 sent, 0 already there, 0 failed\n")
-    code, out, _ = call(capsys, monkeypatch, *words, "--tensorboard", board, "--json")
+    code, out, _ = call(*words, "--tensorboard", board, "--json")
     assert (code, json.loads(out)) == (
         0, {"study": "tiny", "targets": [{"target": f"tensorboard {board}", "sent": 0, "there": 2, "failed": 0}]}
     )  # fmt: skip

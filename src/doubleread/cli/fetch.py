@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from doubleread.cli.show import err, out, print_json
-from doubleread.errors import UserError, WorkFailed
+from doubleread.errors import UserError
 from doubleread.files import check_folder, user_path
 from doubleread.images.fetch import Fetched, fetch_set
 from doubleread.images.public_sets import SETS, PublicSet, choose
@@ -32,14 +32,8 @@ def fetch_command(name: str | None, size: int | None, to: Path | None, as_json: 
     err().print(
         f"{chosen.name}: {_licence(chosen)}\n{chosen.name}: cite {chosen.citation}", markup=False, soft_wrap=True
     )
-    try:
-        with Progress(err(), chosen.name) as show:
-            found = fetch_set(chosen, file, folder, show.reading)
-    except KeyboardInterrupt as stop:
-        # typer would end with 130
-        raise WorkFailed(
-            f"{chosen.name}: interrupted; what has arrived is kept; the same command goes on from there"
-        ) from stop
+    with Progress(err(), chosen.name) as show:
+        found = fetch_set(chosen, file, folder, show.reading)
     if as_json:
         print_json(
             {

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from doubleread.disk import FULL
 from doubleread.errors import UserError, WorkFailed
 
+INTERRUPTED = 130
+"""What Typer ends with where Ctrl-C was pressed."""
+
 
 def run_program(app: Callable[[], object]) -> None:
     """Run the program; bad input exits with 2, failed work with 1."""
@@ -27,6 +30,8 @@ def run_program(app: Callable[[], object]) -> None:
     except sqlite3.Error as error:
         print(f"doubleread: the store: {error}; what has finished is kept", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("doubleread: interrupted; the same command goes on from here", file=sys.stderr)
+    except SystemExit as leave:
+        if leave.code != INTERRUPTED:
+            raise
+        print("doubleread: interrupted; what has finished is kept, the same command goes on from here", file=sys.stderr)
         sys.exit(1)

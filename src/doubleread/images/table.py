@@ -49,14 +49,9 @@ class TableSource:
 
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.location = str(path)
-        self._path, self._columns = path, dict(columns or {})
-        rows = _rows(path, self._columns)
+        rows = _rows(path, columns or {})
         self._paths = [path.parent / text for text in rows["path"]]
         self.items: Sequence[Item] = _items(rows, self._paths, path)
-
-    def __reduce__(self) -> tuple[type[TableSource], tuple[Path, dict[str, str]]]:
-        # another process reads the table itself
-        return TableSource, (self._path, self._columns)
 
     def digest(self, index: int) -> str:
         """See `Source`."""

@@ -84,7 +84,7 @@ def export_model(
             "likeness": likeness_of(data),
             "metrics": _metrics(found, scores, 0.0 if cut is None else cut.logit),
             "remarks": remarks,
-            "environment": dict(result.environments[0]) if result.environments else {},
+            "environment": dict(next(iter(store.environments([one.run for one in predictor.document.members])), {})),
         }
     )
     weights = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -87,16 +88,23 @@ def saliency_of(
         UserError: see `check_method`.
     """
     chosen = check_method(predictor, method)
-    random = [untrained(predictor, seed) for seed in RANDOM_SEEDS]
     # on the scale of 0 to 255, whatever the depth
     stored = torch.from_numpy(pixels.astype(np.float32) / (DEEP_STEPS if pixels.dtype == np.uint16 else 1))
     pairs = zip(predictor.models, predictor.scalings, strict=True)
     trained = np.mean([_map(model, scaling, stored, target, chosen) for model, scaling in pairs], axis=0)
-    drawn = np.mean([_map(model, predictor.scalings[0], stored, target, chosen) for model in random], axis=0)
+    drawn = np.mean(
+        [_map(model, predictor.scalings[0], stored, target, chosen) for model in _random(predictor)], axis=0
+    )
     varied = all(values.std() > FLAT * np.abs(values).max() for values in (trained, drawn))
     ranks = rankdata(trained), rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
     return Saliency(method=chosen, trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
+
+
+@lru_cache(maxsize=2)
+def _random(predictor: Predictor) -> tuple[nn.Module, ...]:
+    """Return the networks that never learned anything; for many images of one model they are built once."""
+    return tuple(untrained(predictor, seed) for seed in RANDOM_SEEDS)
 
 
 def _blank(predictor: Predictor) -> torch.Tensor:
