@@ -60,7 +60,8 @@ def _is_plain(char: str) -> bool:
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:
     """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words."""
     words = sorted(allowed)
-    close = difflib.get_close_matches(got, words, n=1, cutoff=0.6)
+    small = {word.casefold(): word for word in reversed(words)}
+    close = difflib.get_close_matches(got.casefold(), small, n=1, cutoff=0.6)
     if close:
-        return f'did you mean "{close[0]}"?'
+        return f'did you mean "{small[close[0]]}"?'
     return "expected one of " + ", ".join(words)
