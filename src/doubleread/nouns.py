@@ -105,6 +105,11 @@ def shape_of(images: np.ndarray) -> tuple[int, int, int]:
     return (images.shape[3] if images.ndim == 4 else 1, height, width)
 
 
+def bits_of(images: np.ndarray) -> int:
+    """Return how many bits each channel of stored images has: 8 or 16."""
+    return 8 * images.dtype.itemsize
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunData:
     """What one run is trained and tested on: all images, and which of them are in which split.

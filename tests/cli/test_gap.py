@@ -9,7 +9,6 @@ import pytest
 import doubleread as dr
 from doubleread.errors import UserError
 from doubleread.stats import PARTS
-from tests.cli.test_commands import call  # noqa: F401
 from tests.conftest import small_study, write_folder
 
 FINDING = {"kind", "level", "count", "text", "advice", "examples"}
@@ -25,7 +24,7 @@ def leaking(tmp_path):
     return file
 
 
-def test_check_shows_a_leak_with_its_cases_and_then_refuses_it(call, leaking):  # noqa: F811
+def test_check_shows_a_leak_with_its_cases_and_then_refuses_it(call, leaking):
     code, out, err = call("check", leaking)
     assert code == 2
     assert "error duplicates across splits: 1 group of byte-identical images: they reach over two splits" in flat(out)
@@ -35,7 +34,7 @@ def test_check_shows_a_leak_with_its_cases_and_then_refuses_it(call, leaking):  
     assert 'or state why it is allowed with allow_leakage: "why"' in flat(err)
 
 
-def test_check_lists_every_finding_as_json_and_still_refuses(call, leaking):  # noqa: F811
+def test_check_lists_every_finding_as_json_and_still_refuses(call, leaking):
     code, out, err = call("check", leaking, "--json")
     found = json.loads(out)
     assert code == 2
@@ -52,7 +51,7 @@ def test_check_lists_every_finding_as_json_and_still_refuses(call, leaking):  # 
     assert set(audit["domains"]) == {"NORMAL", "PNEUMONIA"}
 
 
-def test_run_refuses_it_before_anything_trains_unless_it_is_allowed(call, leaking, tmp_path):  # noqa: F811
+def test_run_refuses_it_before_anything_trains_unless_it_is_allowed(call, leaking, tmp_path):
     code, _, err = call("run", leaking, "--store", tmp_path / "runs")
     assert code == 2
     assert "1 image stands byte for byte in two splits" in err
@@ -61,7 +60,7 @@ def test_run_refuses_it_before_anything_trains_unless_it_is_allowed(call, leakin
     assert "warning duplicates across splits" in flat(out)
 
 
-def test_check_prints_what_stands_beside_one_half_and_the_twins(call, image_folder, tmp_path):  # noqa: F811
+def test_check_prints_what_stands_beside_one_half_and_the_twins(call, image_folder, tmp_path):
     study = small_study(image_folder, threshold=["youden", 0.3], gap={"leakage": True})
     study["data"] |= {"subject": r"-(\d\d\d)\.png$", "allow_leakage": "a test"}
     (tmp_path / "study.yaml").write_text(json.dumps(study))
@@ -80,7 +79,7 @@ def store(image_folder, tmp_path_factory):
     return root
 
 
-def test_report_prints_and_writes_the_gap(call, store, tmp_path):  # noqa: F811
+def test_report_prints_and_writes_the_gap(call, store, tmp_path):
     where = ["small", "--store", store / "runs"]
     code, out, _ = call("report", *where, "--figures", tmp_path / "figures")
     assert code == 0

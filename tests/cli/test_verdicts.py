@@ -9,7 +9,6 @@ import pytest
 
 import doubleread as dr
 from doubleread.report.claims import COLUMNS
-from tests.cli.test_commands import call  # noqa: F401
 from tests.conftest import small_study
 
 DESIGN = [
@@ -41,7 +40,7 @@ def store(image_folder, tmp_path_factory):
 # --- single
 
 
-def test_single_prints_what_one_run_each_can_show(call):  # noqa: F811
+def test_single_prints_what_one_run_each_can_show(call):
     code, out, err = call("single", "291/400", "278/400")
     assert (code, err) == (0, "")
     assert "291/400 right: 72.75 %, 95 % interval 68.19 to 76.88 % (Wilson)" in out
@@ -51,7 +50,7 @@ def test_single_prints_what_one_run_each_can_show(call):  # noqa: F811
     assert "another seed" in out
 
 
-def test_single_json(call):  # noqa: F811
+def test_single_json(call):
     code, out, _ = call("single", "72.75%/400", "278/400", "290/400", "--json")
     found = json.loads(out)
     assert code == 0
@@ -66,7 +65,7 @@ def test_single_json(call):  # noqa: F811
     assert found["pairs"][1]["largest_discordant"] is None
 
 
-def test_single_of_different_test_sets_is_not_paired(call):  # noqa: F811
+def test_single_of_different_test_sets_is_not_paired(call):
     _, out, _ = call("single", "291/400", "500/624")
     assert "400 and 624 images are not one test set" in out
     assert "McNemar" not in out
@@ -84,7 +83,7 @@ EXPECTED = "expected RIGHT/IMAGES, such as 291/400, or PERCENT%/IMAGES, such as 
         ("72.76%/400", f"single 72.76%/400: 72.76 % of 400 is 291.04 images; {EXPECTED}; check both"),
     ],
 )
-def test_single_says_what_is_wrong(call, text, message):  # noqa: F811
+def test_single_says_what_is_wrong(call, text, message):
     code, out, err = call("single", text)
     assert (code, out, err) == (2, "", f"doubleread: {message}\n")
 
@@ -102,7 +101,7 @@ def test_single_and_judge_load_no_torch(store):
 # --- report
 
 
-def test_report_shows_the_claims_first(call, store):  # noqa: F811
+def test_report_shows_the_claims_first(call, store):
     code, out, _ = call("report", "small", "--store", store / "runs")
     assert code == 0
     assert out.index("test accuracy is higher with batch size 8 than with batch size 4") < out.index("Secondary claims")
@@ -110,7 +109,7 @@ def test_report_shows_the_claims_first(call, store):  # noqa: F811
     assert "settings, the assumed one among them" in out
 
 
-def test_report_json_has_the_claims(call, store):  # noqa: F811
+def test_report_json_has_the_claims(call, store):
     _, out, _ = call("report", "small", "--store", store / "runs", "--json")
     claims = json.loads(out)["claims"]
     assert [claim["id"] for claim in claims] == ["eight-beats-four", "trend", "smoother"]
@@ -146,7 +145,7 @@ def test_a_setting_in_which_the_runs_are_others_is_judged_by_its_own_runs(store)
     assert len(untouched.result.settings) == 2, "a run without --assumptions keeps what is trained"
 
 
-def test_without_assumptions_there_is_nothing_to_vary(call, image_folder, tmp_path):  # noqa: F811
+def test_without_assumptions_there_is_nothing_to_vary(call, image_folder, tmp_path):
     path = tmp_path / "plain.yaml"
     path.write_text(json.dumps({**small_study(image_folder), "assumptions": {}}))
     code, _, err = call("run", path, "--assumptions", "--store", tmp_path / "runs")
@@ -157,7 +156,7 @@ def test_without_assumptions_there_is_nothing_to_vary(call, image_folder, tmp_pa
 # --- judge
 
 
-def test_judge_gives_the_verdicts_of_the_report(call, store, tmp_path):  # noqa: F811
+def test_judge_gives_the_verdicts_of_the_report(call, store, tmp_path):
     results = dr.open_results("small", store=store / "runs")
     results.save_tables(tmp_path)
     code, out, _ = call("judge", tmp_path / "logits.csv", "--claims", store / "study.yaml", "--json")
@@ -171,7 +170,7 @@ def test_judge_gives_the_verdicts_of_the_report(call, store, tmp_path):  # noqa:
     assert judged["smoother"]["verdict"] == "undecided", "no curve is in a file of logits"
 
 
-def test_judge_anyones_logits(call, tmp_path):  # noqa: F811
+def test_judge_anyones_logits(call, tmp_path):
     rows = [
         {"arm": arm, "seed": seed, "case": f"c{case}", "label": case % 2,
          "logit": (2 * (case % 2) - 1) * skill + ((case * 7 + seed * 13) % 11 - 5) / 5}
@@ -187,7 +186,7 @@ def test_judge_anyones_logits(call, tmp_path):  # noqa: F811
     assert frame.verdict.tolist() == ["supported"]
 
 
-def test_judge_shows_the_gap_where_validation_is_in_the_file(call, store, tmp_path):  # noqa: F811
+def test_judge_shows_the_gap_where_validation_is_in_the_file(call, store, tmp_path):
     results = dr.open_results("small", store=store / "runs")
     results.save_tables(tmp_path)
     code, out, _ = call("judge", tmp_path / "logits.csv", "--claims", store / "study.yaml", "--json")
@@ -250,14 +249,14 @@ HEAD = "arm,seed,case,label,logit\n"
         ),
     ],
 )
-def test_judge_says_what_is_wrong(call, tmp_path, text, message):  # noqa: F811
+def test_judge_says_what_is_wrong(call, tmp_path, text, message):
     (tmp_path / "l.csv").write_text(text)
     code, _, err = call("judge", tmp_path / "l.csv", "--claims", "report-a")
     assert code == 2
     assert err.rstrip().endswith(message)
 
 
-def test_judge_of_files_that_are_not_there(call, tmp_path):  # noqa: F811
+def test_judge_of_files_that_are_not_there(call, tmp_path):
     code, _, err = call("judge", tmp_path / "no.csv", "--claims", "x")
     assert code == 2
     assert err.endswith("no.csv: no such file; expected a CSV of logits; check the path\n")
@@ -266,7 +265,7 @@ def test_judge_of_files_that_are_not_there(call, tmp_path):  # noqa: F811
 # --- before and after the first run
 
 
-def test_check_prints_the_detectable_difference(call, store, image_folder, tmp_path):  # noqa: F811
+def test_check_prints_the_detectable_difference(call, store, image_folder, tmp_path):
     _, out, _ = call("check", store / "study.yaml", "--store", store / "runs", "--json")
     claims = {claim["id"]: claim for claim in json.loads(out)["claims"]}
     assert claims["trend"]["source"] == "6 seeds in the store"
@@ -283,7 +282,7 @@ def test_check_prints_the_detectable_difference(call, store, image_folder, tmp_p
     assert "nothing known: give prior: {METRIC: {seed_sd: NUMBER}} in the study, or train two seeds first" in out
 
 
-def test_claims_edited_after_the_first_run_are_named(call, store, tmp_path):  # noqa: F811
+def test_claims_edited_after_the_first_run_are_named(call, store, tmp_path):
     kept = dr.open_results("small", store=store / "runs").result.registration
     assert (kept.edited, kept.done_before) == (False, 0)
     raw = json.loads((store / "study.yaml").read_text())
@@ -300,7 +299,7 @@ def test_claims_edited_after_the_first_run_are_named(call, store, tmp_path):  # 
     assert "eight-beats-four: margin changed" in (tmp_path / "r.html").read_text()
 
 
-def test_the_page_opens_with_the_verdicts(call, store, tmp_path):  # noqa: F811
+def test_the_page_opens_with_the_verdicts(call, store, tmp_path):
     call("report", "small", "--store", store / "runs", "--html", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     assert page.index('class="card') < page.index("Forest plot") < page.index("On the test images")

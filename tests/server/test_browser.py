@@ -81,6 +81,9 @@ def test_an_image_is_read(chromium, address, tmp_path):
         page.locator("input[type=file]").set_input_files(path)
         expect(page.locator(".reading")).to_contain_text("interval of the mean over 6 seeds", timeout=MINUTE)
         expect(page.locator(".maps img")).to_have_count(2)
+        for box in (one.bounding_box() for one in page.locator(".maps img").all()):
+            # a film is square, and so is its map
+            assert abs(box["width"] - box["height"]) < 1
         expect(page.locator("#reading")).to_contain_text("no evidence")
         expect(page.locator("#reading")).to_contain_text("threshold of 0.5")
         (tmp_path / "film.txt").write_text("no image")

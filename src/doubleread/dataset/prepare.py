@@ -132,8 +132,10 @@ def _first_time(job: _Job) -> PreparedSet:
         checked = {item.case: _checked(seen[i]) for i, item in enumerate(items)}
         write_json(job.record, {case: [c.height, c.width, c.mean, c.reason, c.mode] for case, c in checked.items()})
         usable = _usable(job.source, job.data, checked)
-        if selection is not None and len(usable) == n and deep == _is_deep(_cases(job, selection, checked)):
-            return _finish(job, draft, selection, checked)
+        if selection is not None and len(usable) == n:
+            cases = _cases(job, selection, checked)
+            if deep == _is_deep(cases):
+                return _finish(job, draft, selection, checked, cases)
     return _found_or_written(job, select(items, job.data, usable, job.digests), checked)
 
 
@@ -149,7 +151,7 @@ def _found_or_written(job: _Job, selection: Selection, checked: Mapping[str, Che
         return replace(open_prepared(folder), meta=meta)
     with _Draft(job.cache, len(cases), job.data, deep=_is_deep(cases)) as draft:
         job.read(selection.indices.tolist(), _rows_of(selection), draft)
-        return _finish(job, draft, selection, checked)
+        return _finish(job, draft, selection, checked, cases)
 
 
 def _looks_deep(source: Source) -> bool:
@@ -174,8 +176,9 @@ def _rows_of(selection: Selection) -> dict[int, int]:
     return {int(index): row for row, index in enumerate(selection.indices)}
 
 
-def _finish(job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str, Checked]) -> PreparedSet:
-    cases = _cases(job, selection, checked)
+def _finish(
+    job: _Job, draft: _Draft, selection: Selection, checked: Mapping[str, Checked], cases: Sequence[Case]
+) -> PreparedSet:
     _refuse_no_colour(job.data, cases)
     meta = _meta(job, selection, checked, cases)
     return draft.keep(job.cache / _data_hash(cases, job.data), cases, meta)

@@ -18,7 +18,7 @@ from doubleread.files import read_bytes, sha256
 from doubleread.model_file.document import Cut, Document, Member, Preprocessing
 from doubleread.model_file.predictor import Predictor
 from doubleread.models import NotBuilt, source_of
-from doubleread.nouns import RunData, State
+from doubleread.nouns import RunData, State, bits_of
 from doubleread.recipe import Recipe
 from doubleread.store import Store, weights_path
 from doubleread.study import Arm, study_of
@@ -168,7 +168,7 @@ def _document(store: Store, study: str, arm: Arm, data: PreparedSet, members: li
         preprocessing=Preprocessing(
             image_size=data.images.shape[1],
             channels=3 if data.images.ndim == 4 else 1,
-            bits=16 if data.images.dtype == np.uint16 else 8,
+            bits=16 if bits_of(data.images) == 16 else 8,
             intensity=arm.data.intensity,
         ),
         classes=list(data.classes),

@@ -203,8 +203,9 @@ class _Driver:
         while self.waiting and len(self.tasks) < _capacity(self.executor) and not stop.asked and not self.full:
             unit = self.waiting[0]
             if not self._has_room(unit):
-                # before the work, not after it: what could not be written would be trained for nothing
-                self.full = True
+                # before the work, not after it: what could not be written would be trained for nothing; those in
+                # hand have their room, and end first
+                self.full = not self.tasks
                 return
             self.waiting.popleft()
             self._begin(unit)

@@ -13,7 +13,7 @@ from doubleread.engines import LocalExecutor
 from doubleread.errors import UserError
 from doubleread.images import open_source
 from doubleread.metrics import CASE_METRICS, CLASS_METRICS, SCORES
-from doubleread.nouns import SPLITS, Compute, Source
+from doubleread.nouns import SPLITS, Compute, Source, bits_of
 from doubleread.recipe import Linear, Mlp, Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.care import Care
@@ -105,8 +105,8 @@ def prepare_study(
 
     def computed(arm: Arm, data_hash: str) -> Compute:
         data = sets[data_hash]
-        bits = 8 * data.images.dtype.itemsize
-        return compute_of(arm.recipe, where, intensity=arm.data.intensity, classes=len(data.classes), bits=bits)
+        intensity, classes, bits = arm.data.intensity, len(data.classes), bits_of(data.images)
+        return compute_of(arm.recipe, where, intensity=intensity, classes=classes, bits=bits)
 
     plan = plan_runs(study, hash_of, computed, variants, contents_once)
     check_classes(study, plan, sets)

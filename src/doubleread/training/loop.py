@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from doubleread.nouns import Compute, RunData
+from doubleread.nouns import Compute, RunData, bits_of
 from doubleread.recipe import Recipe
 from doubleread.training.checkpoint import Checkpoint, restore
 from doubleread.training.paths import compute_of, make_trainer
@@ -52,7 +52,7 @@ def train(
     spec = RunSpec(recipe=recipe, seed=seed, intensity=intensity, data=data)
     course = _Course(
         spec,
-        compute or compute_of(recipe, intensity=intensity, classes=data.classes, bits=8 * data.images.dtype.itemsize),
+        compute or compute_of(recipe, intensity=intensity, classes=data.classes, bits=bits_of(data.images)),
         start,
     )
     while not course.is_over:
