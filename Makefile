@@ -4,6 +4,7 @@
 # make bench   speed of everything beside a course notebook's loop, skorch, scikit-learn and the floor (QUICK=1, IMAGES=FOLDER)
 # make networks   an epoch of ResNet-18 at 96 x 96 beside a plain PyTorch loop, and what augmentation costs
 # make serving    how fast a saved model reads images: from files, and over HTTP on this machine
+# make scale   what a run costs through Ray, two nodes beside two local workers, how much one driver can write down
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make looking  false verdicts of a study that grows until it is decided, by simulation
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
@@ -14,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks serving calibration looking diagnosis soak docs clean
+.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -40,7 +41,7 @@ demo: .venv/installed
 	@echo "Open demo/report.html in a browser. The same on real images: $(BIN)/doubleread reproduce all --data PATH"
 
 test: .venv/installed-dev
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check src tests benchmarks
@@ -56,6 +57,9 @@ networks: .venv/installed-dev
 
 serving: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py
+
+scale: .venv/installed-dev
+	$(BIN)/python benchmarks/scale.py
 
 calibration: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
@@ -74,7 +78,7 @@ soak: .venv/installed-dev
 	$(BIN)/python -m tests.reliability.fuzz 5000 7 soak/fuzz
 
 docs: .venv/installed-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
 
 clean:

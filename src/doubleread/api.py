@@ -41,7 +41,7 @@ from doubleread.report import (
 )
 from doubleread.report.judgement import Judgement, judge
 from doubleread.report.sentences import look_text
-from doubleread.runner import Care, Counts, Progress, Show, Silent, prepare_study, train_study
+from doubleread.runner import Care, Counts, Progress, Show, Silent, engine_for, left_at_work, prepare_study, train_study
 from doubleread.store import Store, open_store, recover, weights_path
 from doubleread.study import BUILT_IN, Plan, Study, document_of, limited, load_study, study_of, variants_of
 
@@ -222,22 +222,26 @@ def train(
     assumptions: bool = False,
     care: Care | None = None,
     given: Source | None = None,
+    engine: str | None = None,
     show: Show,
 ) -> Counts:
     """Prepare and train a study, with `assumptions` under every alternative too; return how it stands.
 
-    `given` are images to be used instead of those that the study names.
+    `given` are images to be used instead of those that the study names; `engine` is `local`, `ray` or `slurm`, by
+    default what the study says.
     """
+    where = engine_for(study, engine)
     variants = variants_of(study) if assumptions else ()
     if assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
-        recover(opened)
+        recover(opened, left_at_work(opened.root, where))
         remove_drafts(opened.data_folder)
-        prepared = prepare_study(study, opened.data_folder, show, variants, device, given=given)
+        prepared = prepare_study(study, opened.data_folder, show, variants, device, given=given, engine=where)
 
         def trained(plan: Plan) -> Counts:
-            return train_study(replace(prepared, plan=plan), opened, workers=workers, show=show, care=care)
+            part = replace(prepared, plan=plan)
+            return train_study(part, opened, workers=workers, show=show, care=care, engine=where)
 
         counts = trained(prepared.plan) if study.looks is None else _grown(study, prepared.plan, opened, trained, show)
         if study.keep_weights == "best" and counts.finished:
@@ -306,6 +310,7 @@ def run(
     data: ArraySource | None = None,
     workers: int | None = None,
     device: str = "auto",
+    engine: str | None = None,
     assumptions: bool = False,
     checkpoint_every: float = 60.0,
     give_up_after: float = 600.0,
@@ -315,9 +320,10 @@ def run(
 
     `study` may be a study, a file, or a name that the store knows; `data` are images in memory that replace those it
     names (see `ArraySource` and `from_datasets`), and must be given again when it goes on. `workers` is how many runs
-    there are at once, one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`. With
-    `assumptions`, every alternative of the study's assumptions is trained too. A run leaves a checkpoint every
-    `checkpoint_every` seconds; one that gives no sign of life for `give_up_after` seconds is ended.
+    there are at once, one for each core by default; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`;
+    `engine` is where: `local`, `ray` or `slurm`, by default what the study says. With `assumptions`, every alternative
+    of the study's assumptions is trained too. A run leaves a checkpoint every `checkpoint_every` seconds; one that
+    gives no sign of life for `give_up_after` seconds is ended.
 
     Raises:
         UserError: the study's images do not fit it, or the store cannot be used.
@@ -333,7 +339,15 @@ def run(
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
     with Progress(Console(stderr=True), study.name) if progress else nullcontext(Silent()) as show:
         counts = train(
-            study, store, workers=workers, device=device, assumptions=assumptions, care=care, given=data, show=show
+            study,
+            store,
+            workers=workers,
+            device=device,
+            assumptions=assumptions,
+            care=care,
+            given=data,
+            engine=engine,
+            show=show,
         )
     if counts.halted:
         raise WorkFailed(counts.in_words())

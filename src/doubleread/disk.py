@@ -17,6 +17,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says when there is no room."""
 
 
+NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What a file system without locks on folders says: NFS is one."""
+
+
 class Disk:
     """The operations as the system has them."""
 
@@ -95,7 +99,8 @@ def lock(path: Path) -> int | None:
     Raises:
         OSError: it is not there, or its file system has no locks.
     """
-    descriptor = os.open(path, os.O_RDONLY)
+    # NFS locks for one alone what is open for writing; a folder cannot be
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

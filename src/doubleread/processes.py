@@ -6,8 +6,9 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # the number of <sys/prctl.h>
 PR_SET_PDEATHSIG = 1
@@ -45,6 +46,7 @@ def die_with_parent() -> None:
 
 
 _asked = False
+_spent = 0.0
 
 
 def heed_sigterm() -> None:
@@ -55,6 +57,29 @@ def heed_sigterm() -> None:
         _asked = True
 
     signal.signal(signal.SIGTERM, ask)
+
+
+def ask_to_stop() -> None:
+    """Ask this process to stop, as SIGTERM would."""
+    global _asked
+    _asked = True
+
+
+def cpu_seconds() -> float:
+    """Return the processor time that this process has spent, in seconds, since it began, or began anew."""
+    return time.process_time() - _spent
+
+
+def begin_anew() -> None:
+    """Let this process, which does one thing after another, be like a new one.
+
+    It is no longer asked to stop, has spent no time, and the most memory that it has had is what it has now (the last
+    only on Linux).
+    """
+    global _asked, _spent
+    _asked, _spent = False, time.process_time()
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as handle:
+        handle.write("5")
 
 
 def asked_to_stop() -> bool:

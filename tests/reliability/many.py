@@ -25,15 +25,15 @@ class Course:
     late_mib: float
 
 
-def train_many(runs: int, folder: Path) -> Course:
-    """Train so many runs, a multiple of `ARMS`; raises if one of them is missing."""
+def train_many(runs: int, folder: Path, *more: str) -> Course:
+    """Train so many runs, a multiple of `ARMS`, with `more` options of `run`; raises if one of them is missing."""
     raw = small_study(write_folder(folder / "images"))
     raw["seeds"] = runs // ARMS
     raw["experiments"] = {"batch": {"factors": {"batch_size": list(range(8, 8 + ARMS))}}}
     raw["base"] |= {"epochs": 2}
     study, store = folder / "study.yaml", folder / "runs"
     study.write_text(json.dumps(raw))
-    line = [sys.executable, "-m", "doubleread", "run", str(study), "--store", str(store), "--json"]
+    line = [sys.executable, "-m", "doubleread", "run", str(study), "--store", str(store), "--json", *more]
     began = time.monotonic()
     memory = []
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from doubleread import __version__
+from doubleread.cli.data_app import data_app
 from doubleread.cli.options import (
     AssumptionsOption,
     CheckpointOption,
     ColumnOption,
     DataOption,
     DeviceOption,
+    EngineOption,
     GiveUpOption,
     ImagesArgument,
     JsonOption,
@@ -38,7 +40,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make or look at images.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 
@@ -64,6 +65,7 @@ def reproduce(
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = None,
     checkpoint_every: CheckpointOption = 60.0,
     give_up_after: GiveUpOption = 600.0,
     store: StoreOption = Path("runs"),
@@ -75,7 +77,7 @@ def reproduce(
     from doubleread.cli.train import Care, reproduce_command
 
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
-    reproduce_command(which, data, seeds, workers, device, care, store, html, settings, as_json)
+    reproduce_command(which, data, seeds, workers, device, engine, care, store, html, settings, as_json)
 
 
 @app.command()
@@ -85,6 +87,7 @@ def run(
     seeds: SeedsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = None,
     assumptions: AssumptionsOption = False,
     checkpoint_every: CheckpointOption = 60.0,
     give_up_after: GiveUpOption = 600.0,
@@ -103,7 +106,7 @@ def run(
         from doubleread.cli.track import following
 
         tracking = following(mlflow, tensorboard)
-    run_command(study, data, seeds, workers, device, assumptions, care, store, settings, as_json, tracking)
+    run_command(study, data, seeds, workers, device, engine, assumptions, care, store, settings, as_json, tracking)
 
 
 @app.command()
@@ -350,49 +353,6 @@ def serve(
     from doubleread.cli.serve import serve_command
 
     serve_command(store, host, port, token, names, studies, model, as_json)
-
-
-@data_app.command("phantom")
-def data_phantom(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist or is empty.")],
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="KNOB=VALUE", help="A knob of the phantom, such as contrast=0.5.")
-    ] = [],  # noqa: B006
-    as_json: JsonOption = False,
-) -> None:
-    """Write the synthetic chest films as PNG files."""
-    from doubleread.cli.data import phantom_command
-
-    phantom_command(folder, settings, as_json)
-
-
-@data_app.command("describe")
-def data_describe(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Images, or phantom.")],
-    columns: ColumnOption = [],  # noqa: B006
-    as_json: JsonOption = False,
-) -> None:
-    """Read every image at PATH and say what is there."""
-    from doubleread.cli.data import describe_command
-
-    describe_command(path, columns, as_json)
-
-
-@data_app.command("fetch")
-def data_fetch(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A public set; all are listed without.")] = None,
-    size: Annotated[
-        int | None, typer.Option("--size", metavar="28|64|128|224", help="Pixels along a side; 28 unless given.")
-    ] = None,
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The folder that it goes into; ./data unless given.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Fetch a public set of images, its size and hash checked; list the sets without NAME."""
-    from doubleread.cli.fetch import fetch_command
-
-    fetch_command(name, size, to, as_json)
 
 
 def main() -> None:

@@ -24,11 +24,11 @@ from doubleread.nouns import State
 from doubleread.report import audit_json
 from doubleread.report.sentences import amount
 from doubleread.report.words import recipe_text, seeds_of
-from doubleread.runner import Prepared, Progress, in_words, prepare_study, workers_for
+from doubleread.runner import Estimate, Prepared, Progress, in_words, prepare_study, workers_for
 from doubleread.stats import FEWEST_SEEDS
 from doubleread.store import DATABASE, open_store
 from doubleread.study import Arm, PlannedRun, Study, variants_of
-from doubleread.training import Cost, measure
+from doubleread.training import Cost
 
 
 def check_command(
@@ -119,18 +119,16 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
     runs = prepared.plan.runs
     missing = [run for run in runs if states.get(run.run_id) not in (State.DONE, State.DIVERGED)]
     torch.set_num_threads(1)
-    costs: dict[str, Cost] = {}
+    estimate = Estimate(prepared.sets)
     seconds = size = 0.0
     for run in missing:
-        data = prepared.sets[run.data_hash]
-        recipe = run.recipe
-        # the number of epochs and the rates cost nothing
-        key = f"{recipe.model_copy(update={'epochs': 1, 'schedule': None})}{run.data_hash}{run.compute}"
-        if key not in costs:
-            costs[key] = _measured(run, data)
-        steps = -(-len(data.rows("train")) // run.recipe.batch_size)
-        seconds += run.recipe.epochs * steps * costs[key].step_seconds
-        size += costs[key].weight_bytes if study.keep_weights == "all" else 0
+        if run.compute.device == "cuda" and not torch.cuda.is_available():
+            # the device is elsewhere
+            seconds = math.nan
+            continue
+        cost = _measured(run, estimate)
+        seconds += estimate.steps(run) * cost.step_seconds
+        size += cost.weight_bytes if study.keep_weights == "all" else 0
     return {
         "study": study.name,
         "arms": [_arm(arm) for arm in study.arms],
@@ -138,15 +136,19 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
         "runs": {"planned": len(runs), "there": len(runs) - len(missing), "to_train": len(missing)},
         "computed": [asdict(compute) for compute in dict.fromkeys(run.compute for run in runs)],
         "workers": workers,
-        "seconds": seconds / workers,
+        "seconds": None if math.isnan(seconds) else seconds / workers,
         "bytes": size + sum(_bytes(data) for data in prepared.sets.values()),
         "data": [_data(data) for data in prepared.sets.values()],
     }
 
 
-def _measured(run: PlannedRun, data: PreparedSet) -> Cost:
+def _time(seconds: float | None) -> str:
+    return "unknown time" if seconds is None else f"about {in_words(seconds)}"
+
+
+def _measured(run: PlannedRun, estimate: Estimate) -> Cost:
     try:
-        return measure(run.recipe, run.intensity, data.run_data(run.seed), run.compute)
+        return estimate.cost(run)
     except (RuntimeError, MemoryError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -202,8 +204,7 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
         f" {runs['there']} of them trained already, {runs['to_train']} to train"
     )
     console.print(
-        f"about {in_words(plan['seconds'])} with {plan['workers']} at once,"
-        f" {plan['bytes'] / 2**20:,.0f} MiB on the disk"
+        f"{_time(plan['seconds'])} with {plan['workers']} at once, {plan['bytes'] / 2**20:,.0f} MiB on the disk"
     )
     if study.looks is not None:
         console.print(f"seeds: {seeds_of(study)}", markup=False)

@@ -46,6 +46,12 @@ DeviceOption = Annotated[
         "--device", metavar="auto|cpu|cuda", help="Where runs are trained; auto is CUDA where PyTorch finds it."
     ),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", metavar="local|ray|slurm", help="Which machines: this one, a cluster of Ray, the queue of Slurm."
+    ),
+]
 CheckpointOption = Annotated[
     float,
     typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between two checkpoints of a run, to go on from."),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from doubleread.cli.show import out, print_json
+from doubleread.engines.squeue import Unanswered, Waiting, left_in_queue
 from doubleread.errors import UserError
-from doubleread.store import open_store, standing
+from doubleread.store import JOBS, Store, attempt_of, open_store, standing
 
 
 def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
@@ -19,6 +20,7 @@ def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[st
             listed = ", ".join(known) or "none"
             raise UserError(f"--store {root}", f"no study {name}", f"it has {listed}")
         found = [standing(store, study) for study in known if name in (None, study)]
+        silent = _add_queues(store, found)
     if as_json:
         print_json({"store": str(root), "studies": found, **(more or {})})
         return
@@ -27,7 +29,42 @@ def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[st
         out().print(f"{study['study']}: {study['runs']['planned']} runs: {counts}", markup=False)
         for run in study["running"]:
             out().print(f"  {run['arm']}, seed {run['seed']}: epoch {run['epoch']} of {run['epochs']}", markup=False)
+        for line in _queue_lines(study["queue"]):
+            out().print(f"  {line}", markup=False)
         if study["seconds_left"] is not None:
             out().print(f"  about {study['seconds_left']:.0f} s of training left for each worker at work", markup=False)
         for run in study["not_done"]:
             out().print(f"  {run['arm']}, seed {run['seed']}: {run['state']}, {run['reason']}", markup=False)
+    if silent:
+        out().print(f"the queue of Slurm does not say how its jobs stand: {silent}", markup=False)
+
+
+def _add_queues(store: Store, studies: Sequence[dict[str, Any]]) -> str:
+    """Give each study its `queue`, the jobs that Slurm has of it, or None; return why Slurm does not say."""
+    try:
+        jobs: list[Waiting] | None = left_in_queue(store.root / JOBS)
+        silent = ""
+    except Unanswered as error:
+        jobs, silent = None, str(error)
+    for study in studies:
+        mine = {row["run_id"] for row in store.runs_of(study["study"])} if jobs else set()
+        study["queue"] = None if jobs is None else [found for job in jobs if (found := _of_study(job, mine))["runs"]]
+    return silent
+
+
+def _of_study(job: Waiting, run_ids: set[str]) -> dict[str, Any]:
+    runs = sum(attempt_of(name)[0] in run_ids for name in job.calls)
+    return {"job": job.job, "state": job.state, "reason": job.reason, "starts": job.starts, "runs": runs}
+
+
+def _queue_lines(queue: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Return a line for each state of jobs, with the reason of those that wait."""
+    alike: dict[tuple[str, str], list[int]] = {}
+    for job in queue or ():
+        reason = "" if job["reason"] == "None" else f" ({job['reason']})"
+        alike.setdefault((job["state"].lower(), reason), []).append(job["runs"])
+    return [
+        f"Slurm: {len(runs)} {'job' if len(runs) == 1 else 'jobs'} {state}{reason},"
+        f" {sum(runs)} {'run' if sum(runs) == 1 else 'runs'} to go"
+        for (state, reason), runs in sorted(alike.items())
+    ]

@@ -33,6 +33,7 @@ def run_command(
     seeds: int | None,
     workers: int | None,
     device: str,
+    engine: str | None,
     assumptions: bool,
     care: Care,
     store: Path,
@@ -42,7 +43,7 @@ def run_command(
 ) -> None:
     """Train a study, print its verdicts and tables; with `tracking`, its runs are sent on as they finish."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers, device, care, assumptions, tracking)
+    counts = _train(study, store, workers, device, engine, care, assumptions, tracking)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
@@ -59,6 +60,7 @@ def reproduce_command(
     seeds: int | None,
     workers: int | None,
     device: str,
+    engine: str | None,
     care: Care,
     store: Path,
     html: Path | None,
@@ -80,7 +82,7 @@ def reproduce_command(
     for study in studies:
         if study.data.source == "phantom":
             err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
-        counts = _train(study, store, workers, device, care)
+        counts = _train(study, store, workers, device, engine, care)
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
         if not counts.finished:
@@ -105,6 +107,7 @@ def _train(
     store: Path,
     workers: int | None,
     device: str,
+    engine: str | None,
     care: Care,
     assumptions: bool = False,
     tracking: Following | None = None,
@@ -113,7 +116,16 @@ def _train(
         Progress(err(), study.name) as show,
         tracking.during(store, study, show.remark) if tracking is not None else nullcontext(),
     ):
-        return train(study, store, workers=workers, device=device, assumptions=assumptions, care=care, show=show)
+        return train(
+            study,
+            store,
+            workers=workers,
+            device=device,
+            assumptions=assumptions,
+            care=care,
+            engine=engine,
+            show=show,
+        )
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:

@@ -5,6 +5,7 @@ from doubleread.dataset.prepare import Checked, check_source, look_for_sizes, pr
 from doubleread.dataset.prepared import (
     Case,
     PreparedSet,
+    SharedSet,
     damage_of,
     open_prepared,
     open_run_data,
@@ -18,6 +19,7 @@ __all__ = [
     "Checked",
     "PreparedSet",
     "Progress",
+    "SharedSet",
     "check_source",
     "damage_of",
     "look_for_sizes",

@@ -96,12 +96,17 @@ class PreparedSet:
 
     def run_data(self, seed: int) -> RunData:
         """Return what a run of `seed` sees; the seed matters only where the split is drawn for each."""
+        return self.shared().run_data(seed)
+
+    def shared(self) -> SharedSet:
+        """Return what runs on other machines need of it."""
         columns = {
             "split": [case.split for case in self.cases],
             "subject": [case.subject for case in self.cases],
             "digest": [case.digest for case in self.cases],
         }
-        return _run_data(self.images, self.labels, columns, self.meta, seed)
+        meta = {name: self.meta[name] for name in ("classes", "split_per_seed")}
+        return SharedSet(images=np.asarray(self.images), labels=self.labels, columns=columns, meta=meta)
 
     def counts(self) -> list[dict[str, Any]]:
         """Return cases and subjects of each split and class, in the order of `SPLITS`."""
@@ -126,6 +131,20 @@ class PreparedSet:
         if shared := len(audit["shared_subjects"]):
             found.append(f"{shared:,} subjects have images in more than one split")
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedSet:
+    """A prepared set without its folder, which can cross to another machine: see `PreparedSet` and `cases.csv`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    columns: Mapping[str, Sequence[str]]
+    meta: Mapping[str, Any]
+
+    def run_data(self, seed: int) -> RunData:
+        """Return what a run of `seed` sees; the seed matters only where the split is drawn for each."""
+        return _run_data(self.images, self.labels, self.columns, self.meta, seed)
 
 
 def write_cases(folder: Path, cases: Sequence[Case], meta: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Where runs execute; each engine is a `concurrent.futures.Executor`."""
 
-from doubleread.engines.local import CallRaised, LocalExecutor, WorkerDied
+from doubleread.engines.engine import CallRaised, Engine, WorkerDied
+from doubleread.engines.local import LocalExecutor
 
-__all__ = ["CallRaised", "LocalExecutor", "WorkerDied"]
+__all__ = ["CallRaised", "Engine", "LocalExecutor", "WorkerDied"]

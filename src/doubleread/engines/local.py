@@ -8,15 +8,15 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
+from doubleread.engines.engine import CallRaised, Engine, WorkerDied, told
 from doubleread.processes import die_with_parent, heed_sigterm, main_module_hidden
 
 HINTS = {"SIGKILL": ", perhaps out of memory"} | dict.fromkeys(
@@ -30,15 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WorkerDied(Exception):
-    """The process of a call ended without an answer: killed, out of memory, or crashed."""
-
-
-class CallRaised(Exception):
-    """The call itself raised; the text is the error, with its traceback after the first line."""
-
-
-class LocalExecutor(Executor):
+class LocalExecutor(Engine):
     """An executor that gives every call a process of its own, `workers` at a time.
 
     `preload` names the modules that the server imports once, before it forks. A call's function and arguments must
@@ -187,12 +179,12 @@ def _answer(pipe: Connection) -> None:
         # the driver went away before the turn came
         os._exit(1)
     except Exception as error:
-        pipe.send((False, _told(error)))
+        pipe.send((False, told(error)))
     else:
         try:
             pipe.send((True, fn(*args, **kwargs)))
         except Exception as error:
-            pipe.send((False, _told(error)))
+            pipe.send((False, told(error)))
     pipe.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -207,10 +199,6 @@ def _end_with_driver(pipe: Connection) -> None:
     """
     wait_for([pipe])
     os._exit(1)
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
 
 def _how_it_ended(exitcode: int | None) -> str:

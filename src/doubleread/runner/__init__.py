@@ -1,7 +1,10 @@
 """Plan → engine → store: preparing a study, driving its runs, showing how it goes."""
 
 from doubleread.runner.care import Care
-from doubleread.runner.drive import Counts, drive
+from doubleread.runner.counts import Counts
+from doubleread.runner.drive import drive
+from doubleread.runner.engines import engine_for, jobs_in_queue, left_at_work
+from doubleread.runner.estimate import Estimate
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
 from doubleread.runner.session import Prepared, prepare_study, train_study
@@ -10,6 +13,7 @@ from doubleread.runner.workers import default_workers, workers_for
 __all__ = [
     "Care",
     "Counts",
+    "Estimate",
     "Live",
     "Prepared",
     "Progress",
@@ -17,7 +21,10 @@ __all__ = [
     "Silent",
     "default_workers",
     "drive",
+    "engine_for",
     "in_words",
+    "jobs_in_queue",
+    "left_at_work",
     "prepare_study",
     "train_study",
     "workers_for",

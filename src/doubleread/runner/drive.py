@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 
 from doubleread.dataset import PreparedSet
 from doubleread.disk import FULL
 from doubleread.engines import CallRaised, WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.care import Care, Hearing
+from doubleread.runner.counts import Counts
 from doubleread.runner.live import Live
-from doubleread.runner.resume import positions
+from doubleread.runner.resume import position, positions
 from doubleread.runner.stop import StopRequest
 from doubleread.runner.units import Unit, units_of
 from doubleread.store import (
     Store,
+    attempt_folder,
+    attempt_of,
     has_begun,
     is_whole,
     make_attempt,
@@ -36,38 +40,12 @@ from doubleread.worker import Ending, Task, execute
 # Diverged is a result of the recipe: the same seed would diverge again.
 FINISHED = frozenset({State.DONE, State.DIVERGED})
 POLL_SECONDS = 0.5
+LOOK_SHARE = 0.1
+"""The most of its time that the driver spends on looking at runs under way: with hundreds of them a look takes long."""
 TRIES = 2
-"""How often a run is begun, in one call, whose process ended without a word: something outside it may have ended it."""
+"""How often a run is begun, in one call, whose process ended without a word and without getting further than the one
+before: something outside it may have ended it."""
 SPARE_BYTES = 2**20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """How a study stands after a `run`; the keys of its JSON. `halted` says why it stopped before its end, if so."""
-
-    planned: int
-    done: int
-    reused: int
-    failed: int
-    diverged: int
-    interrupted: int
-    halted: str = ""
-
-    @property
-    def finished(self) -> bool:
-        """Whether every run has an end, good or bad."""
-        return self.done + self.failed + self.diverged == self.planned
-
-    def in_words(self) -> str:
-        """Return why it stopped before its end, what is kept, and the next step."""
-        return (
-            f"{self.halted or 'interrupted'}: {self.done} of {self.planned} runs are done and kept;"
-            f" {'free some space, then ' if self.halted else ''}the same command goes on from here"
-        )
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the counts for JSON."""
-        return {name: value for name, value in asdict(self).items() if name != "halted"}
 
 
 def drive(
@@ -137,27 +115,42 @@ class _Driver:
         self.missing = {run.run_id: run for run in missing}
         self.work = {run.run_id: work_of(run, n_train[run.data_hash], prepared[run.data_hash]) for run in missing}
         self.bytes = {run.run_id: 4 * _size(run, prepared[run.data_hash]).parameters for run in missing}
-        self.waiting = deque(units_of(missing, prepared, room, positions(missing, store)))
         self.tasks: dict[Future[Ending], tuple[Task, ...]] = {}
+        self.ended: SimpleQueue[Future[Ending]] = SimpleQueue()
+        self.reserved = 0
+        self.began_at: dict[str, tuple[int, int]] = {}
         self.deaths: Counter[str] = Counter()
         self.hearing = Hearing(care.give_up_after)
         self.resumed: set[str] = set()
         self.silent: set[Future[Ending]] = set()
+        self.look_again = 0.0
+        taken = self._taken_over()
+        rest = [run for run in missing if run.run_id not in taken]
+        self.waiting = deque(units_of(rest, prepared, room, positions(rest, store)))
 
     def go(self, stop: StopRequest) -> None:
         """Keep every slot busy until nothing is missing, or until it is to stop."""
         self._fill(stop)
         while self.tasks and not stop.asked and not self.full:
-            finished, _ = wait(self.tasks, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             # first what is next, then what has been: a core does not wait while a result is written down
-            done = [(future, self.tasks.pop(future)) for future in finished]
+            done = [(future, self._let_go(future)) for future in self._next_ended()]
             self._fill(stop)
             for future, tasks in done:
                 self._take(future, tasks)
             # what was to be tried again had no place in the first filling
             self._fill(stop)
-            self._listen()
-            self.show(self.live())
+            if time.monotonic() >= self.look_again:
+                self._look()
+        self._look()
+
+    def _next_ended(self) -> list[Future[Ending]]:
+        """Return the calls that have ended; it takes no longer with 10,000 of them in hand than with 10."""
+        found: list[Future[Ending]] = []
+        with suppress(Empty):
+            found.append(self.ended.get(timeout=POLL_SECONDS))
+            while True:
+                found.append(self.ended.get_nowait())
+        return found
 
     def interrupt(self, why: str) -> None:
         """Stop what is running and say so in the store; what had finished by then is taken over."""
@@ -198,6 +191,37 @@ class _Driver:
             halted=f"the disk of {self.store.root} is full" if self.full else "",
         )
 
+    def _look(self) -> None:
+        """Look at the runs under way, and show them."""
+        began = time.monotonic()
+        self._listen()
+        self.show(self.live())
+        now = time.monotonic()
+        self.look_again = now + (now - began) * (1 / LOOK_SHARE - 1)
+
+    def _taken_over(self) -> set[str]:
+        """Take over the runs of this plan that an earlier driver left with the engine; return them."""
+        under_way = [run_id for run_id in self.missing if self.states[run_id] is State.RUNNING]
+        names = {attempt_folder(self.store.root, *last).name for last in self.store.attempts_of(under_way).items()}
+        in_hand = getattr(self.executor, "in_hand", lambda _names: {})
+        for future, name in in_hand(names).items():
+            run_id, attempt = attempt_of(name)
+            self._hold(future, (self._task_of(self.missing[run_id], attempt),))
+        taken = {task.run_id for tasks in self.tasks.values() for task in tasks}
+        if taken:
+            what = "1 run of an earlier start is" if len(taken) == 1 else f"{len(taken)} runs of an earlier start are"
+            self.remark(f"{what} still at work")
+        return taken | self._ended_meanwhile(set(under_way) - taken)
+
+    def _ended_meanwhile(self, run_ids: set[str]) -> set[str]:
+        """Take what the last attempts of runs have left whose call ended while images were read; return those runs."""
+        done = set()
+        for run_id, attempt in self.store.attempts_of(run_ids).items():
+            if is_whole(attempt_folder(self.store.root, run_id, attempt)):
+                self.states[run_id] = self.store.record(run_id, attempt)
+                done.add(run_id)
+        return done
+
     def _fill(self, stop: StopRequest) -> None:
         """Hand over as much as the engine can have in hand; the last of it only waits, and counts as running."""
         while self.waiting and len(self.tasks) < _capacity(self.executor) and not stop.asked and not self.full:
@@ -211,23 +235,41 @@ class _Driver:
             self._begin(unit)
 
     def _has_room(self, unit: Unit) -> bool:
-        coming = [run.run_id for run in unit] + [task.run_id for tasks in self.tasks.values() for task in tasks]
-        needed = SPARE_BYTES + (sum(self.bytes[run_id] for run_id in coming) if self.keep_weights != "none" else 0)
+        coming = self.reserved + sum(self.bytes[run.run_id] for run in unit)
+        needed = SPARE_BYTES + (coming if self.keep_weights != "none" else 0)
         return shutil.disk_usage(self.store.root).free >= needed
 
     def _begin(self, unit: Unit) -> None:
         tasks = tuple(self._task(run) for run in unit)
-        self.tasks[self.executor.submit(execute, tasks)] = tasks
+        self._hold(self.executor.submit(execute, tasks), tasks)
+
+    def _hold(self, future: Future[Ending], tasks: tuple[Task, ...]) -> None:
+        """Remember a call that is in the engine's hands."""
+        self.tasks[future] = tasks
+        self.reserved += sum(self.bytes[task.run_id] for task in tasks)
+        future.add_done_callback(self.ended.put)
+
+    def _let_go(self, future: Future[Ending]) -> tuple[Task, ...]:
+        tasks = self.tasks.pop(future)
+        self.reserved -= sum(self.bytes[task.run_id] for task in tasks)
+        return tasks
 
     def _task(self, run: PlannedRun) -> Task:
         attempt = self.store.begin(run.run_id)
         self.states[run.run_id] = State.RUNNING
         start = newest_checkpoint(self.store.root, run.run_id, attempt - 1)
         make_attempt(self.store.root, run.run_id, attempt, start)
+        return self._task_of(run, attempt)
+
+    def _task_of(self, run: PlannedRun, attempt: int) -> Task:
+        """Return the task of an attempt whose folder is there."""
+        start = newest_checkpoint(self.store.root, run.run_id, attempt)
+        self.began_at[run.run_id] = position(start)
         if start is not None:
             self.resumed.add(run.run_id)
         return Task(
-            root=self.store.root,
+            # another process may have another present folder
+            root=self.store.root.resolve(),
             run_id=run.run_id,
             attempt=attempt,
             recipe=run.recipe,
@@ -241,10 +283,12 @@ class _Driver:
         )
 
     def _listen(self) -> None:
-        """End what has given no sign of life for too long."""
+        """End what has given no sign of life for too long, while it should have."""
         end = getattr(self.executor, "end", None)
+        is_at_work = getattr(self.executor, "is_at_work", lambda _future: True)
         for future, tasks in self.tasks.items():
-            if end is None or not all(has_begun(task.folder) for task in tasks):
+            if end is None or not is_at_work(future) or not all(has_begun(task.folder) for task in tasks):
+                self.hearing.forget(future)
                 continue
             if self.hearing.is_silent(future, "".join(read_beat(task.folder) for task in tasks)):
                 self.silent.add(future)
@@ -284,7 +328,8 @@ class _Driver:
     def _give_up(self, tasks: Sequence[Task], state: State, reason: str, *, died: bool = False) -> None:
         """Set the state of runs without an end; what had been written down of a stack by then is taken over.
 
-        One whose process died is tried again, after all others, before it counts as failed.
+        One whose process died is tried again, after all others, before it counts as failed; and again for as long as it
+        gets further each time, as one does whose machine is taken away now and then.
         """
         again: list[PlannedRun] = []
         for task in tasks:
@@ -292,7 +337,8 @@ class _Driver:
             if is_whole(task.folder):
                 self._record(task)
             elif died and state is State.FAILED:
-                self.deaths[run_id] += 1
+                here = position(newest_checkpoint(self.store.root, run_id, task.attempt))
+                self.deaths[run_id] = 1 if here > self.began_at[run_id] else self.deaths[run_id] + 1
                 if self.deaths[run_id] < TRIES:
                     self._set(run_id, State.INTERRUPTED, reason)
                     again.append(self.missing[run_id])

@@ -33,11 +33,22 @@ def discard_unfit(runs: Sequence[PlannedRun], store: Store, remark: Callable[[st
             forget_checkpoint(folder)
 
 
+def position(folder: Path | None) -> tuple[int, int]:
+    """Return after how many epochs, and steps of the next, the checkpoint in `folder` goes on; (0, 0) without one."""
+    if folder is None:
+        return 0, 0
+    try:
+        header = read_header(folder)
+        return len(header["epochs"]), header["step"]
+    except (Damaged, KeyError):
+        return 0, 0
+
+
 def positions(runs: Sequence[PlannedRun], store: Store) -> dict[str, int]:
     """Return after how many epochs each run goes on, 0 for one that begins."""
     attempts = store.attempts_of([run.run_id for run in runs])
     found = {run.run_id: newest_checkpoint(store.root, run.run_id, attempts.get(run.run_id, 0)) for run in runs}
-    return {run_id: 0 if folder is None else len(read_header(folder)["epochs"]) for run_id, folder in found.items()}
+    return {run_id: position(folder)[0] for run_id, folder in found.items()}
 
 
 def tell_mixture(plan: Plan, states: Mapping[str, State], store: Store, remark: Callable[[str], object]) -> None:
@@ -51,6 +62,20 @@ def tell_mixture(plan: Plan, states: Mapping[str, State], store: Store, remark: 
         if changed := differences(then, now):
             remark(
                 f"{number} {'run that is' if number == 1 else 'runs that are'} done had {'; '.join(changed)}:"
+                " a difference between arms may come from that too"
+            )
+
+
+def tell_kinds(plan: Plan, store: Store, remark: Callable[[str], object]) -> None:
+    """Say in what the machines differed that runs which are done were trained on."""
+    states = store.states([run.run_id for run in plan.runs])
+    found = store.environments_of([run_id for run_id, state in states.items() if state is State.DONE])
+    most = max(found, key=lambda one: one[0], default=None)
+    for number, other in found:
+        if most is not None and (changed := differences(other, most[1])):
+            parts = "; ".join(part.replace(", now ", ", most others ") for part in changed)
+            remark(
+                f"{number} {'run that is' if number == 1 else 'runs that are'} done had {parts}:"
                 " a difference between arms may come from that too"
             )
 

@@ -17,25 +17,28 @@ from doubleread.nouns import SPLITS, Compute, Source, bits_of
 from doubleread.recipe import Linear, Mlp, Recipe
 from doubleread.recipe.data import DataSpec
 from doubleread.runner.care import Care
-from doubleread.runner.drive import FINISHED, Counts, drive
+from doubleread.runner.counts import Counts
+from doubleread.runner.drive import FINISHED, drive
+from doubleread.runner.engines import device_of, open_engine
 from doubleread.runner.progress import Show
-from doubleread.runner.resume import discard_unfit, tell_mixture
+from doubleread.runner.resume import discard_unfit, tell_kinds, tell_mixture
 from doubleread.runner.units import room_on_device
-from doubleread.runner.workers import preload_for, workers_for
 from doubleread.store import Store, lost
 from doubleread.study import (
     Arm,
+    Engine,
     Plan,
     PlannedRun,
     Study,
     Variant,
     data_key,
     document_of,
+    engine_of,
     leakage_variant,
     plan_runs,
     study_of,
 )
-from doubleread.training import compute_of, resolve_device
+from doubleread.training import compute_of
 from doubleread.training.model import contents_of, start_of, try_model
 
 
@@ -60,19 +63,21 @@ def prepare_study(
     *,
     refuse: bool = True,
     given: Source | None = None,
+    engine: Engine | None = None,
 ) -> Prepared:
     """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
     `variants` are alternatives of its assumptions that are to be trained as well, as are the arms on a split by groups
-    where the study measures leakage; `device` is where: `auto` (CUDA where there is one), `cpu` or `cuda`. With
-    `refuse` false a known leak does not stop it. `given` are images to be used instead of those that the study names.
+    where the study measures leakage; `device` is where: `auto` (CUDA where there is one), `cpu` or `cuda`, on the
+    machines of `engine`. With `refuse` false a known leak does not stop it. `given` are images to be used instead of
+    those that the study names.
 
     Raises:
         UserError: the images do not fit the study (see `dataset.prepare`), or there is no such device.
     """
     if study.measures_leakage:
         variants = (*variants, leakage_variant(study))
-    where = resolve_device(device)
+    where = device_of(engine or engine_of(study.engine, None, study.place), device)
     said: set[str] = set()
     own = dict.fromkeys(data_key(arm.data) for arm in study.arms)
     sets: dict[str, PreparedSet] = {}
@@ -183,9 +188,17 @@ def _check_every_seed(data: PreparedSet, study: Study) -> None:
 
 
 def train_study(
-    prepared: Prepared, store: Store, *, workers: int | None, show: Show, care: Care | None = None
+    prepared: Prepared,
+    store: Store,
+    *,
+    workers: int | None,
+    show: Show,
+    care: Care | None = None,
+    engine: Engine | None = None,
 ) -> Counts:
     """Train what the store lacks of a planned study, `workers` runs at a time (default: see `default_workers`).
+
+    `engine` is where, by default what the study says.
 
     The store has been brought in order: see `store.recover`.
     """
@@ -203,36 +216,37 @@ def train_study(
         plan.run_of,
         {claim.id: claim.canonical() for claim in plan.study.claims},
     )
-    _look_back(plan, store, show)
+    engine = engine or engine_of(plan.study.engine, None, plan.study.place)
+    _look_back(plan, store, show, elsewhere=engine.name != "local")
     show.planned({run.run_id: (f"{run.uses[0]}, seed {run.seed}", run.recipe.epochs) for run in plan.runs})
-    allowed, remarks = workers_for(plan, prepared.sets, workers)
-    for remark in remarks:
-        show.remark(remark)
-    on_device = any(run.compute.device == "cuda" for run in plan.runs)
-    with LocalExecutor(allowed, preload_for(*_kinds_of(plan)), hold=on_device) as executor:
-        return drive(
+    with open_engine(engine, plan, prepared.sets, store, workers, show) as executor:
+        counts = drive(
             plan,
             prepared.sets,
             store,
             executor,
             keep_weights=plan.study.keep_weights,
-            room=room_on_device() // allowed,
+            # how much memory a device elsewhere has is not known: fractions of one hold runs, not stacks of them
+            room=room_on_device() // executor.workers if isinstance(executor, LocalExecutor) else 0,
             care=care,
             show=show.study,
             remark=show.remark,
         )
+    if engine.name != "local":
+        tell_kinds(plan, store, show.remark)
+    return counts
 
 
-def _kinds_of(plan: Plan) -> tuple[set[str], set[str]]:
-    """Return the paths of a plan's runs, and the names of their models."""
-    return {run.compute.path for run in plan.runs}, {run.recipe.model.name for run in plan.runs}
+def _look_back(plan: Plan, store: Store, show: Show, *, elsewhere: bool) -> None:
+    """Say what has become of earlier runs: which are trained again, which cannot go on from their checkpoint.
 
-
-def _look_back(plan: Plan, store: Store, show: Show) -> None:
-    """Say what has become of earlier runs: which are trained again, which cannot go on from their checkpoint."""
+    What runs `elsewhere` go on with is for the worker to say, which knows its machine.
+    """
     names = {run.run_id: f"{run.uses[0]}, seed {run.seed}" for run in plan.runs}
     for run_id, why in lost(store, list(names)).items():
         show.remark(f"{names[run_id]} is trained again: {why}")
+    if elsewhere:
+        return
     states = store.states(list(names))
     discard_unfit([run for run in plan.runs if states[run.run_id] not in FINISHED], store, show.remark)
     tell_mixture(plan, states, store, show.remark)

@@ -56,7 +56,7 @@ def affordable(
     """
     if available is None:
         return wanted, None
-    each = max(_bytes(run, prepared[run.data_hash]) for run in plan.runs)
+    each = max(bytes_of(run, prepared[run.data_hash]) for run in plan.runs)
     shared = sum(data.images.nbytes for data in prepared.values())
     allowed = max(1, int((SPARE * available - shared) // each))
     if allowed >= wanted:
@@ -74,7 +74,8 @@ def available_bytes() -> int | None:
     return min(known, default=None)
 
 
-def _bytes(run: PlannedRun, data: PreparedSet) -> int:
+def bytes_of(run: PlannedRun, data: PreparedSet) -> int:
+    """Return how much memory the process of a run takes, without the images."""
     return worker_bytes(run.recipe, run.compute, data.shape, len(data.classes))
 
 

@@ -22,6 +22,8 @@ from doubleread.files import described, json_bytes, move_folder, read_text, writ
 WEIGHTS, LOGITS, RECORD = "weights.safetensors", "logits.npz", "run.json"
 KEPT = (WEIGHTS, LOGITS, RECORD)
 CHECKPOINT, PROGRESS, BEAT = "checkpoint.safetensors", "progress.jsonl", "beat"
+JOBS = "jobs"
+"""The folder of a store in which what is submitted to a queue stands."""
 ATTEMPT = re.compile(r"(.+)\.attempt-(\d+)")
 
 
@@ -38,6 +40,18 @@ class Logits:
 def attempt_folder(root: Path, run_id: str, attempt: int) -> Path:
     """Return where a worker writes attempt number `attempt` (1 is the first) of a run."""
     return root / "artifacts" / f"{run_id}.attempt-{attempt}"
+
+
+def attempt_of(name: str) -> tuple[str, int]:
+    """Return the run and the number that the folder of an attempt is called by.
+
+    Raises:
+        ValueError: it is no such name.
+    """
+    match = ATTEMPT.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name} is no attempt")
+    return match[1], int(match[2])
 
 
 def run_folder(root: Path, run_id: str) -> Path:

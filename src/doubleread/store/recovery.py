@@ -20,12 +20,13 @@ ORPHAN_SECONDS = 15.0
 OVER = frozenset({State.DONE, State.DIVERGED})
 
 
-def recover(store: Store) -> list[str]:
+def recover(store: Store, at_work: Collection[str] = ()) -> list[str]:
     """Bring runs that a program left `running` when it died to what they are; return those taken over whole.
 
     What no run needs any more is removed: half-written files, attempts of runs that are done, attempts without a
     checkpoint. Only the holder of the store's lock may call it: no other program is alive, and its workers are waited
-    for.
+    for. `at_work` are the folders of attempts, by name, that a queue goes on with though the program is gone; they stay
+    as they are.
 
     Raises:
         UserError: a worker of an earlier program is still at work.
@@ -33,6 +34,8 @@ def recover(store: Store) -> list[str]:
     adopted = []
     for run_id, attempt in store.running():
         folder = artifacts.attempt_folder(store.root, run_id, attempt)
+        if folder.name in at_work and not artifacts.is_whole(folder):
+            continue
         _wait_for_worker(store.root, folder)
         renamed = artifacts.read_record(artifacts.run_folder(store.root, run_id))
         if artifacts.is_whole(folder):
@@ -43,7 +46,7 @@ def recover(store: Store) -> list[str]:
             adopted.append(run_id)
         else:
             store.set_state(run_id, State.INTERRUPTED, "the program ended during the run")
-    _sweep(store)
+    _sweep(store, at_work)
     return adopted
 
 
@@ -64,7 +67,13 @@ def lost(store: Store, run_ids: Collection[str]) -> dict[str, str]:
 def _wait_for_worker(root: Path, folder: Path) -> None:
     deadline = time.monotonic() + ORPHAN_SECONDS
     while folder.is_dir():
-        held = disk.lock(folder)
+        try:
+            held = disk.lock(folder)
+        except OSError as error:
+            if error.errno not in disk.NO_LOCKS:
+                raise
+            # nobody could have taken it
+            return
         if held is not None:
             os.close(held)
             return
@@ -78,7 +87,7 @@ def _wait_for_worker(root: Path, folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _sweep(store: Store) -> None:
+def _sweep(store: Store, at_work: Collection[str]) -> None:
     root = store.root
     found: dict[str, list[tuple[int, Path]]] = {}
     for run_id, attempt, folder in artifacts.attempts(root):
@@ -88,6 +97,8 @@ def _sweep(store: Store) -> None:
         last = max(attempt for attempt, _ in of_run)
         needed = newest_checkpoint(root, run_id, last) if states.get(run_id, State.DONE) not in OVER else None
         for _, folder in of_run:
+            if folder.name in at_work:
+                continue
             if folder != needed:
                 disk.DISK.remove_folder(folder)
             else:

@@ -3,6 +3,7 @@
 from doubleread.study.claim_spec import ClaimSpec
 from doubleread.study.claims import Claim, resolve_claims
 from doubleread.study.claims_file import load_claims
+from doubleread.study.engine_spec import ENGINES, Engine, engine_of
 from doubleread.study.levels import Arm, label_of
 from doubleread.study.parse import (
     BUILT_IN,
@@ -23,6 +24,7 @@ from doubleread.study.variants import TWIN, Variant, grouped_name, leakage_varia
 
 __all__ = [
     "BUILT_IN",
+    "ENGINES",
     "NUMBER",
     "REPORTS",
     "TWIN",
@@ -31,6 +33,7 @@ __all__ = [
     "Claim",
     "ClaimSpec",
     "Contradiction",
+    "Engine",
     "Experiment",
     "Plan",
     "PlannedRun",
@@ -43,6 +46,7 @@ __all__ = [
     "data_key",
     "default_thresholds",
     "document_of",
+    "engine_of",
     "grouped_name",
     "label_of",
     "leakage_variant",

@@ -19,6 +19,7 @@ from doubleread.recipe.data import DataSpec, DrawnSplit
 from doubleread.stats import Looks, look_seeds
 from doubleread.study import problems
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
+from doubleread.study.engine_spec import EngineSpec, refuse_without_effect
 from doubleread.study.levels import Arm, arms_of, check_path, label_of
 from doubleread.study.problems import show, user_error
 from doubleread.study.schema import (
@@ -81,6 +82,7 @@ class Study:
     thresholds: tuple[ThresholdSpec, ...]
     measures_leakage: bool
     sealed: bool
+    engine: EngineSpec | None
     place: str
     path: str | None
     raw: dict[str, Any] = field(repr=False)
@@ -187,6 +189,8 @@ def parse_study(
         check_metrics(metrics, f"{place}, {part}")
     experiments = tuple(_experiment(tree, name, checked, place) for name in checked.experiments)
     refuse_twice([claim.id for experiment in experiments for claim in experiment.claims], place)
+    if checked.engine is not None:
+        refuse_without_effect(checked.engine, checked.engine.name, f"{place}, engine")
     seeds, looks = _seeds(checked, experiments, place)
     return Study(
         name=checked.study,
@@ -205,6 +209,7 @@ def parse_study(
         thresholds=checked.threshold,
         measures_leakage=_measures_leakage(checked, experiments, place),
         sealed=checked.test == "sealed",
+        engine=checked.engine,
         place=place,
         path=path,
         raw=copy.deepcopy(raw),
@@ -313,7 +318,7 @@ def _overridden(raw: dict[str, Any], overrides: dict[str, Any], place: str) -> d
         node: Any = tree
         for key in way:
             inner = node.get(key)
-            if isinstance(inner, str) and node is not tree:
+            if isinstance(inner, str) and (node is not tree or key == "engine"):
                 inner = node[key] = {"name": inner}
             if key in node and not isinstance(inner, dict):
                 raise UserError(f"--set {dotted}", f"{key} has no keys to set", "", f"set {key} as a whole")

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from doubleread.recipe import Recipe, Spec
 from doubleread.recipe.data import DataSpec
-from doubleread.recipe.spec import Size, Switch, Text, WholeFromZero, expecting, unmet
+from doubleread.recipe.spec import ByName, Size, Switch, Text, WholeFromZero, expecting, unmet
 from doubleread.stats import FEWEST_SEEDS
 from doubleread.study.claim_spec import NUMBER, ClaimSpec
+from doubleread.study.engine_spec import EngineSpec
 from doubleread.study.threshold_spec import DEFAULT, Thresholds
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -188,7 +189,7 @@ class StudyFile(Spec):
     asks for more about validation and test, `threshold` for operating points beside 0.5, which never replace it. `test:
     sealed` keeps every score on the test images, and all that compares them with others, from being computed until
     `report --unseal`. `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then
-    the lowest seed), or of `none`.
+    the lowest seed), or of `none`. `engine` is where runs are trained, on this machine where it is left out.
     """
 
     study: Name
@@ -207,3 +208,4 @@ class StudyFile(Spec):
     threshold: Thresholds = Field(default=DEFAULT, validate_default=True)
     source_note: Text | None = None
     reporting: Reporting = Field(default_factory=Reporting)
+    engine: Annotated[EngineSpec, ByName] | None = None

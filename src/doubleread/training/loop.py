@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from doubleread.nouns import Compute, RunData, bits_of
+from doubleread.processes import cpu_seconds
 from doubleread.recipe import Recipe
 from doubleread.training.checkpoint import Checkpoint, restore
 from doubleread.training.paths import compute_of, make_trainer
@@ -146,7 +147,7 @@ class _Clock:
         return time.perf_counter() - self._run_began
 
     def cpu_seconds(self) -> float:
-        return self.earlier_cpu + time.process_time()
+        return self.earlier_cpu + cpu_seconds()
 
 
 def steps_for(seconds: float, steps: int, took: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from doubleread.metrics import calls, ranking
 from doubleread.nouns import RunData
+from doubleread.processes import cpu_seconds
 from doubleread.recipe import Recipe
 from doubleread.seeds import balanced, data_order
 from doubleread.training.augment import Changes, draw_changes
@@ -129,7 +129,7 @@ def finish(
         health=health_of(epochs, val, test),
         kept_epoch=best_epoch(epochs) if spec.recipe.keep == "best" else len(epochs) - 1,
         seconds=seconds,
-        cpu_seconds=earlier_cpu + time.process_time() / sharing,
+        cpu_seconds=earlier_cpu + cpu_seconds() / sharing,
         peak_bytes=peak_bytes(),
     )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from doubleread.processes import cpu_seconds
 from doubleread.training.checkpoint import Checkpoint, restore
 from doubleread.training.precision import settle_arithmetic
 from doubleread.training.records import RunSpec, record_epoch
@@ -90,7 +91,7 @@ class _Course:
             best={},
             epoch_seconds=0.0,
             seconds=self._seconds(),
-            cpu_seconds=self._earlier_cpu[run] + time.process_time() / len(self._specs),
+            cpu_seconds=self._earlier_cpu[run] + cpu_seconds() / len(self._specs),
         )
 
     def finished(self) -> list[Result | Diverged]:

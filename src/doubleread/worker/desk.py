@@ -16,6 +16,7 @@ from doubleread.processes import asked_to_stop
 from doubleread.store import BEAT, PROGRESS, Damaged, has_checkpoint
 from doubleread.training import Checkpoint, Epoch
 from doubleread.worker import checkpoints
+from doubleread.worker.environment import differences
 
 
 class Stopped(Exception):
@@ -41,7 +42,13 @@ class Desk:
         self._beats = 0
 
     def __enter__(self) -> Self:
-        if (held := disk.lock(self._folder)) is not None:
+        try:
+            held = disk.lock(self._folder)
+        except OSError as error:
+            if error.errno not in disk.NO_LOCKS:
+                raise
+            held = None
+        if held is not None:
             self._files.callback(os.close, held)
         self._progress = self._files.enter_context((self._folder / PROGRESS).open("w"))
         self._beat = self._files.enter_context((self._folder / BEAT).open("w"))
@@ -75,10 +82,16 @@ class Desk:
 
     def _load(self) -> None:
         try:
-            self.start, header = checkpoints.load(self._folder)
+            start, header = checkpoints.load(self._folder)
+            changed = differences(header["environment"], self._facts["environment"])
         except (Damaged, KeyError, TypeError) as error:
             self.unusable = str(error)
             return
+        if changed:
+            # a run is computed by one version of everything, on one kind of processor
+            self.unusable = f"it had {'; '.join(changed)}"
+            return
+        self.start = start
         here = {"epoch": len(self.start.epochs), "step": len(self.start.part.losses)}
         self.resumed = [*header.get("resumed", []), here]
 

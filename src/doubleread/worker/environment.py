@@ -50,13 +50,14 @@ def environment(threads: int, compute: Compute) -> dict[str, Any]:
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in what an environment differs from an earlier one, a phrase each: `torch 2.12.0, now 2.13.0`.
 
-    Only what both have written down is compared; how a run is computed and its threads are in its identity.
+    Only what both have written down is compared; how a run is computed and its threads are in its identity, and how
+    many cores there were beside its own changes nothing.
     """
     before, after = _flat(then), _flat(now)
     return [
         f"{name} {before[name]}, now {after[name]}"
         for name in sorted(before)
-        if name in after and before[name] != after[name] and name not in ("computed", "threads_per_run")
+        if name in after and before[name] != after[name] and name not in ("computed", "threads_per_run", "cores")
     ]
 
 

@@ -53,7 +53,12 @@ Ending = Literal["finished", "stopped", "full"]
 """How the execution of tasks ended: each left a record; or it was asked to stop; or the disk is full."""
 
 
-def execute(tasks: Sequence[Task]) -> Ending:
+def from_folder(task: Task) -> RunData:
+    """Return what a run sees of the prepared set beside its folder."""
+    return open_run_data(task.root / "data" / task.data_hash, task.seed)
+
+
+def execute(tasks: Sequence[Task], data_of: Callable[[Task], RunData] = from_folder) -> Ending:
     """Train runs and leave a record in each attempt folder, which is there: done, diverged or failed.
 
     One task is one run; several are a stack, which share their images and the sizes of their splits. A folder that has
@@ -66,7 +71,7 @@ def execute(tasks: Sequence[Task]) -> Ending:
         # a desk writes as it opens, and as it closes
         with ExitStack() as stack:
             desks = [stack.enter_context(Desk(task.folder, _facts(task))) for task in tasks]
-            return _executed(tasks, desks, pauses)
+            return _executed(tasks, desks, pauses, data_of)
     except Stopped:
         return "stopped"
     except OSError as error:
@@ -75,11 +80,13 @@ def execute(tasks: Sequence[Task]) -> Ending:
         return "full"
 
 
-def _executed(tasks: Sequence[Task], desks: Sequence[Desk], pauses: Pauses) -> Ending:
+def _executed(
+    tasks: Sequence[Task], desks: Sequence[Desk], pauses: Pauses, data_of: Callable[[Task], RunData]
+) -> Ending:
     try:
         for task in tasks:
             _refuse_changed(task)
-        data = [open_run_data(task.root / "data" / task.data_hash, task.seed) for task in tasks]
+        data = [data_of(task) for task in tasks]
         ends = _trained(tasks, data, desks, pauses)
     except Exception as error:
         _let_pass(error)

@@ -1,0 +1,155 @@
+"""Where runs are trained: the `engine` block of a study, and the site file of whoever trains it. Changes no result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+
+from doubleread.errors import UserError, did_you_mean
+from doubleread.files import config_folder, user_path
+from doubleread.recipe.spec import NotNegative, Positive, Spec, Text, WholeFromOne, expecting
+from doubleread.study import problems
+from doubleread.study.yaml_file import read_mapping
+
+VARIABLE = "DOUBLEREAD_SITE"
+ADDRESS_VARIABLE = "RAY_ADDRESS"
+EngineName = Literal["local", "ray", "slurm"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+LEAST_MINUTES = 1
+"""What Slurm counts in."""
+
+
+class EngineSpec(Spec):
+    """The `engine` block of a study: where its runs are trained, and what a run or a job asks for there.
+
+    Ray: `gpus` of a run, which may be a fraction; `retries`, how often Ray makes a lost run again. Slurm: `partition`,
+    `account`, `qos`, `constraint` as sbatch has them; `gpus`, `cpus`, `memory_gb` and `minutes` of a job; runs that are
+    estimated to take less than `batch_minutes` together share one; `environment`, one of those in the site file.
+    """
+
+    name: Annotated[EngineName, expecting("local, ray or slurm")]
+    gpus: NotNegative = 0.0
+    retries: Annotated[int, Field(strict=True, ge=0, le=100), expecting("a whole number from 0 to 100")] = 3
+    partition: Text | None = None
+    account: Text | None = None
+    qos: Text | None = None
+    constraint: Text | None = None
+    cpus: WholeFromOne | None = None
+    memory_gb: Positive | None = None
+    minutes: Annotated[int, Field(strict=True, ge=LEAST_MINUTES), expecting(f"a whole number ≥ {LEAST_MINUTES}")] = 60
+    batch_minutes: NotNegative = 10.0
+    environment: Text | None = None
+
+
+class SiteSpec(Spec):
+    """What a site file says of one engine: what a study may say, and what is for the user alone to say.
+
+    `address` of a cluster of Ray, `host:port`; lines of shell that a job of Slurm begins with, in `setup`, or in
+    `environments` by name, one of which a study may choose; further `options` of sbatch.
+    """
+
+    address: Text | None = None
+    setup: tuple[Text, ...] = ()
+    environments: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    options: dict[Text, Text | int | bool] = Field(default_factory=dict)
+
+
+class Engine(EngineSpec, SiteSpec):
+    """An engine with everything that is known about it: the study's own words go before those of the site file."""
+
+
+USED: dict[str, frozenset[str]] = {
+    "local": frozenset(),
+    "ray": frozenset({"gpus", "retries", "address"}),
+    "slurm": frozenset({*EngineSpec.model_fields, *SiteSpec.model_fields} - {"retries", "address"}),
+}
+"""What has an effect with each engine, beside its name."""
+
+
+def refuse_without_effect(spec: Spec, name: str, place: str) -> None:
+    """Stop where a block says something that its engine does not heed.
+
+    Raises:
+        UserError: it does, or asks for a part of a GPU where there is none.
+    """
+    for key in sorted(spec.model_fields_set - USED[name] - {"name"}):
+        raise UserError(f"{place}.{key}", f"{key} has no effect with {name}", "", "delete it")
+    gpus = getattr(spec, "gpus", 0.0)
+    if name == "slurm" and gpus % 1:
+        raise UserError(f"{place}.gpus", "a job of Slurm has whole GPUs", "expected a whole number")
+    if name == "ray" and gpus > 1 and gpus % 1:
+        raise UserError(f"{place}.gpus", f"got {gpus:g}", "expected a part of one GPU, or a whole number of them")
+
+
+def engine_of(block: EngineSpec | None, name: str | None, place: str) -> Engine:
+    """Return where runs are trained: the engine called `name`, else that of the study's block, else this machine.
+
+    A block about another engine than `name` is not heeded.
+
+    Raises:
+        UserError: there is no such engine, or the site file does not fit.
+    """
+    if name is not None and name not in ENGINES:
+        raise UserError("--engine", f'got "{name}"', did_you_mean(name, ENGINES))
+    chosen = name or (block.name if block is not None else "local")
+    said = block.model_dump(exclude_unset=True) if block is not None and block.name == chosen else {}
+    engine = Engine.model_validate({**_site(chosen), **said, "name": chosen})
+    if engine.environment is not None and engine.environment not in engine.environments:
+        known = did_you_mean(engine.environment, engine.environments) if engine.environments else "it has none"
+        raise UserError(f"{place}, engine.environment", f"the site file has no {engine.environment}", known)
+    return _with_address(engine) if chosen == "ray" else engine
+
+
+def site_file() -> Path:
+    """Return where the site file is, if there is one: `$DOUBLEREAD_SITE`, else `site.yaml` beside the user's settings.
+
+    Raises:
+        UserError: the variable names none, or there is no home folder.
+    """
+    if given := os.environ.get(VARIABLE):
+        path = user_path(given, VARIABLE)
+        if not path.is_file():
+            raise UserError(VARIABLE, f"there is no file {given}")
+        return path
+    try:
+        return config_folder() / "site.yaml"
+    except OSError:
+        return Path("site.yaml").absolute().with_name("no-site.yaml")
+
+
+def _site(name: str) -> Mapping[str, Any]:
+    path = site_file()
+    if not path.is_file():
+        return {}
+    raw = read_mapping(path)
+    for key in raw:
+        if key not in ENGINES:
+            raise UserError(f"{path}, {key}", f'unknown key "{key}"', did_you_mean(str(key), ENGINES))
+    block = {} if raw.get(name) is None else raw[name]
+    if isinstance(block, dict) and "name" in block:
+        raise UserError(f"{path}, {name}.name", 'unknown key "name"', "", "delete it")
+    try:
+        checked = Engine.model_validate({**block, "name": name} if isinstance(block, dict) else block)
+    except ValidationError as error:
+        raise problems.user_error(
+            error, block, lambda at: ".".join([f"{path}, {name}", *map(str, at)]), Engine
+        ) from error
+    refuse_without_effect(checked, name, f"{path}, {name}")
+    return checked.model_dump(exclude_unset=True)
+
+
+def _with_address(engine: Engine) -> Engine:
+    """Take Ray's own variable where the site file says nothing; a cluster is joined from one of its machines."""
+    address = engine.address or os.environ.get(ADDRESS_VARIABLE) or None
+    if address is not None and "://" in address:
+        raise UserError(
+            "the address of Ray",
+            f"{address} is that of a client",
+            "expected host:port, or auto",
+            "start doubleread on a machine of the cluster, as with ray job submit",
+        )
+    return engine.model_copy(update={"address": None if address == "local" else address})
