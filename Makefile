@@ -41,7 +41,7 @@ demo: .venv/installed
 	@echo "Open demo/report.html in a browser. The same on real images: $(BIN)/doubleread reproduce all --data PATH"
 
 test: .venv/installed-dev
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest -n $(JOBS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check src tests benchmarks

@@ -1,6 +1,6 @@
 """How far one driver goes: a run through Ray, two nodes beside two local workers, and the single writer alone.
 
-    python benchmarks/scale.py [overhead] [efficiency] [replay] [--runs 2000] [--turns 3]
+    python benchmarks/scale.py [overhead] [efficiency] [replay] [board] [--runs 2000] [--turns 3]
 
 overhead    many tiny runs on local workers and through a cluster of Ray of two one-core nodes, which live on this
             machine: seconds a run, and the driver's memory early and late
@@ -8,6 +8,7 @@ efficiency  runs of some five seconds on two local workers and on the two nodes,
             driving alone and with the start of the processes that Ray's first runs wait for
 replay      recorded results handed to the driver as fast as it takes them: runs a minute that the single writer can
             begin, follow and record, with small and with large weights, in small and large studies
+board       the same for what comes home from machines of Ray
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from doubleread.runner import Prepared, Silent, drive, prepare_study
 from doubleread.runner.engines import open_engine
 from doubleread.store import Store, open_store, run_folder
-from doubleread.study import engine_of, parse_study
+from doubleread.store.board import Board
+from doubleread.study import Study, engine_of, parse_study
 from doubleread.worker import Task
 from tests.conftest import small_study, write_folder
 from tests.reliability.many import train_many
@@ -161,26 +163,59 @@ def replay(sizes: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
-def _replayed(place: Path, side: int, hidden: int, epochs: int, runs: int) -> dict[str, Any]:
-    raw = small_study(write_folder(place / "images"), seeds=1)
+def boards(runs: int) -> list[dict[str, Any]]:
+    """Post what recorded runs left to the board as fast as it takes it: what comes home from machines of Ray."""
+    found = []
+    for side, hidden in ((8, 6), (256, 64)):
+        with tempfile.TemporaryDirectory(dir=".") as place:
+            recorded = _recorded(Path(place), side, hidden, 30)
+            files = {name: (recorded / name).read_bytes() for name in (*FILES, "run.json")}
+            folders = [Path(place) / f"{number}.attempt-1" for number in range(runs)]
+            for folder in folders:
+                folder.mkdir()
+            board, began = Board(), time.monotonic()
+            for folder in folders:
+                board.begin([folder], "here")
+                board.post(folder, files)
+            seconds = time.monotonic() - began
+            found.append({"weights": _mib(recorded), "runs": runs, "runs a minute": round(60 * runs / seconds)})
+            print(found[-1], flush=True)
+    return found
+
+
+def _mib(recorded: Path) -> str:
+    return f"{(recorded / FILES[1]).stat().st_size / 2**20:.1f} MiB"
+
+
+def _recorded(place: Path, side: int, hidden: int, epochs: int) -> Path:
+    """Train one run and return its folder."""
+    with open_store(place / "recorded", write=True) as store:
+        prepared = prepare_study(_one_arm(place, side, hidden, epochs, 1), store.data_folder, Silent())
+        _save(prepared, store)
+        _driven(prepared, store, "local")
+        return run_folder(store.root, prepared.plan.runs[0].run_id).resolve()
+
+
+def _one_arm(place: Path, side: int, hidden: int, epochs: int, runs: int) -> Study:
+    images = place / "images"
+    raw = small_study(images if images.is_dir() else write_folder(images), seeds=runs)
     raw["data"]["image_size"] = side
     raw["base"] |= {"epochs": epochs, "model": {"name": "mlp", "hidden": [hidden, hidden]}}
     raw["experiments"] = {"batch": {"factors": {"batch_size": [8]}}}
-    with open_store(place / "recorded", write=True) as store:
-        prepared = prepare_study(parse_study(raw, place="scale"), store.data_folder, Silent())
-        _save(prepared, store)
-        _driven(prepared, store, "local")
-        recorded = run_folder(store.root, prepared.plan.runs[0].run_id).resolve()
-    raw["seeds"] = runs
+    return parse_study(raw, place="scale")
+
+
+def _replayed(place: Path, side: int, hidden: int, epochs: int, runs: int) -> dict[str, Any]:
+    recorded = _recorded(place, side, hidden, epochs)
     with open_store(place / "runs", write=True) as store:
-        prepared = prepare_study(parse_study(raw, place="scale"), store.data_folder, Silent())
+        prepared = prepare_study(_one_arm(place, side, hidden, epochs, runs), store.data_folder, Silent())
         _save(prepared, store)
         began, cpu = time.monotonic(), time.process_time()
         counts = drive(prepared.plan, prepared.sets, store, Replayed(recorded), keep_weights="all")
         seconds, spent = time.monotonic() - began, time.process_time() - cpu
     assert counts.done == runs, counts
     return {
-        "weights": f"{(recorded / FILES[1]).stat().st_size / 2**20:.1f} MiB",
+        "weights": _mib(recorded),
         "epochs": epochs,
         "runs": runs,
         "runs a minute": round(60 * runs / seconds),
@@ -192,7 +227,7 @@ def _replayed(place: Path, side: int, hidden: int, epochs: int, runs: int) -> di
 def main() -> None:
     """Measure what is asked for, and print it as JSON at the end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["overhead", "efficiency", "replay"])
+    parser.add_argument("parts", nargs="*", default=["overhead", "efficiency", "replay", "board"])
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="*", default=[500, 2000, 8000])
@@ -201,6 +236,7 @@ def main() -> None:
         "overhead": lambda: overhead(given.runs),
         "efficiency": lambda: efficiency(given.turns),
         "replay": lambda: replay(given.sizes),
+        "board": lambda: boards(min(given.runs, 500)),
     }
     print(json.dumps({part: parts[part]() for part in given.parts}, indent=1))
 

@@ -1,5 +1,6 @@
 """A study that three back ends train, a cluster of Ray of two nodes, and the queue of a real Slurm."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -79,7 +80,7 @@ def long_study(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A study of `RUNS` runs of some seconds each."""
     raw = small_study(image_folder, seeds=RUNS // 2)
     raw["data"]["image_size"] = 16
-    raw["base"] |= {"epochs": 4000, "model": {"name": "mlp", "hidden": [32]}}
+    raw["base"] |= {"epochs": 5000, "model": {"name": "mlp", "hidden": [32]}}
     raw["experiments"] = {"batch": {"factors": {"batch_size": [8, 16]}}}
     path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(json.dumps(raw))
@@ -118,9 +119,9 @@ def two_nodes() -> Iterator[object]:
     cluster.shutdown()
 
 
-@pytest.fixture(scope="session")
-def slurm() -> str:
-    """The configuration of a real Slurm; `.ci/slurm` starts one."""
+@pytest.fixture
+def slurm() -> Iterator[str]:
+    """The configuration of a real Slurm, which one test has at a time; `.ci/slurm` starts one."""
     needed("submitit")
     conf = os.environ.get("SLURM_CONF")
     up = conf and shutil.which("sinfo") and subprocess.run(["sinfo", "-h"], capture_output=True, check=False)
@@ -129,4 +130,7 @@ def slurm() -> str:
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
-    return str(conf)
+    with Path(str(conf)).open() as file:
+        # its nodes are few, and one of them is taken away
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield str(conf)
