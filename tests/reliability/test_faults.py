@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from doubleread.errors import UserError
-from doubleread.runner import Care, Silent, prepare_study, session, train_study
+from doubleread.runner import Care, Silent, engines, prepare_study, train_study
 from doubleread.runner.care import Hearing
 from doubleread.store import open_store, recover
 from doubleread.store.verify import damaged_runs
@@ -42,12 +42,12 @@ class Heard(Silent):
 @pytest.fixture
 def faulty(monkeypatch):
     """Let the workers of a study load faults, by seed."""
-    preload = session.preload_for
+    preload = engines.preload_for
 
     def set_faults(**faults):
         monkeypatch.setenv("DOUBLEREAD_TEST_FAULTS", json.dumps({seed[1:]: fault for seed, fault in faults.items()}))
         monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
-        monkeypatch.setattr(session, "preload_for", lambda *kinds: [*preload(*kinds), BROKEN])
+        monkeypatch.setattr(engines, "preload_for", lambda *kinds: [*preload(*kinds), BROKEN])
         # the server of an earlier test has no faults, and one with faults must not serve a later one
         _end_server()
 

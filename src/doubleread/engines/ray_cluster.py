@@ -19,6 +19,7 @@ from ray._private import worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from doubleread.engines.engine import CallRaised, Engine, WorkerDied, told
+from doubleread.errors import WorkFailed
 
 LOOPBACK = "127.0.0.1"
 LOOK_SECONDS = 2.0
@@ -30,6 +31,7 @@ LAST_SECONDS = 10.0
 MOST_AHEAD = 64
 """Calls that wait in Ray's queue beside those that can run, at most, so that no core waits for the driver."""
 REACH_SECONDS = 10.0
+MOST_LETTERS = 300
 WAIT_SECONDS = 0.1
 """How long a call that has just been made may wait until its end is waited for too."""
 BOARD_THREADS = 16
@@ -98,6 +100,7 @@ class RayExecutor(Engine):
 
     Raises:
         NoCluster: there is none.
+        WorkFailed: later, where the board is gone.
     """
 
     def __init__(
@@ -200,7 +203,9 @@ class RayExecutor(Engine):
     def _stop(self, grace: float) -> None:
         until = time.monotonic() + grace
         self._actor.stop.remote()
-        begun = ray.get(self._actor.places.remote())
+        begun: Mapping[Any, str] = {}
+        with suppress(exceptions.RayError):
+            begun = ray.get(self._actor.places.remote())
         with self._guard:
             waiting = [ref for ref, key in self._calls.values() if key not in begun]
         for ref in waiting:
@@ -237,6 +242,9 @@ class RayExecutor(Engine):
             answer = ray.get(ref)
         except exceptions.RayError as error:
             answer = _ours(error)
+        except Exception as error:
+            # what cannot be read is no answer; the thread must go on for the others
+            answer = WorkerDied(f"its answer cannot be read ({type(error).__name__}: {error})")
         with self._guard:
             if (future := self._refs.pop(ref, None)) is None:
                 return
@@ -256,7 +264,13 @@ class RayExecutor(Engine):
             what = "a machine of the cluster is" if gone == 1 else f"{gone} machines of the cluster are"
             self._remark(f"{what} gone; Ray makes what was there again")
         self._alive = alive
-        self._places = ray.get(self._actor.places.remote())
+        try:
+            self._places = ray.get(self._actor.places.remote())
+        except exceptions.RayError as error:
+            raise WorkFailed(
+                f"what runs leave cannot be taken any more: the process beside the driver is gone ({_brief(error)});"
+                " what had finished is kept, and the same command goes on from here"
+            ) from error
         there = ray.cluster_resources()
         slots = int(there.get("CPU", 0) // self._needs.cpus)
         if self._needs.gpus:
@@ -335,4 +349,9 @@ def _ours(error: BaseException) -> Exception:
         return WorkerDied("its process ended without an answer, again and again")
     if isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError):
         return WorkerDied("its machine is gone")
-    return WorkerDied(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return WorkerDied(_brief(error))
+
+
+def _brief(error: BaseException) -> str:
+    """Return an error of Ray on one line, without what it says to whoever runs the cluster."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:MOST_LETTERS]}"
