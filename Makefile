@@ -8,6 +8,7 @@
 # make calibration   coverage, false verdicts and power of the statistics, by simulation
 # make looking  false verdicts of a study that grows until it is decided, by simulation
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
+# make clusters  every test on real clusters of Ray and Slurm, with all that is taken away from them (root, slurm-wlm)
 # make soak    100 kills of running studies, 5,000 runs in one store, 5,000 damaged files for every reader
 # make docs    build the documentation into site/
 
@@ -15,7 +16,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak docs clean
+.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -76,6 +77,10 @@ soak: .venv/installed-dev
 	$(BIN)/python -m tests.reliability.kills 100 7 soak/kills
 	$(BIN)/python -m tests.reliability.many 5000 soak/many
 	$(BIN)/python -m tests.reliability.fuzz 5000 7 soak/fuzz
+
+clusters: .venv/installed-dev
+	set -e; folder=$$(mktemp -d); trap '.ci/slurm stop "$$folder"' EXIT; \
+	export "$$(.ci/slurm start "$$folder" | tail -n 1)"; $(BIN)/pytest -m 'cluster or not cluster' tests/engines
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -53,6 +53,7 @@ def resumed(store: Path) -> int:
     return sum(bool(record["resumed"]) for record in records)
 
 
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_worker_and_then_the_driver_are_killed_and_the_table_is_the_same(two_nodes, on_ray, same_as_calm):
     on_ray.start()
@@ -70,6 +71,7 @@ def test_a_worker_and_then_the_driver_are_killed_and_the_table_is_the_same(two_n
     assert resumed(on_ray.store) >= 2
 
 
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_ctrl_c_leaves_checkpoints_and_the_same_command_goes_on(on_ray, same_as_calm):
     process = on_ray.start()
@@ -89,6 +91,7 @@ def test_ctrl_c_leaves_checkpoints_and_the_same_command_goes_on(on_ray, same_as_
     assert resumed(on_ray.store) >= 2
 
 
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_local_cluster_listens_to_this_machine_alone_wants_a_token_and_has_no_dashboard(long_study, tmp_path):
     needed("ray")
