@@ -80,7 +80,7 @@ def efficiency(turns: int) -> dict[str, Any]:
         os.environ["RAY_ADDRESS"] = address
         raw = small_study(write_folder(Path(place) / "images", train=60), seeds=12)
         raw["data"]["image_size"] = 16
-        raw["base"] |= {"epochs": 2600, "model": {"name": "mlp", "hidden": [32]}}
+        raw["base"] |= {"epochs": 6400, "model": {"name": "mlp", "hidden": [32]}}
         raw["experiments"] = {"batch": {"factors": {"batch_size": [8, 9]}}}
         study = parse_study(raw, place="scale")
         for turn in range(turns):
