@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -16,20 +17,20 @@ class CallRaised(Exception):
     """The call itself raised; the text is the error, with its traceback after the first line."""
 
 
-class Engine(Executor):
+class Engine(Executor, ABC):
     """A `concurrent.futures.Executor` of runs.
 
     The future of a call raises `CallRaised` where the call did, and `WorkerDied` where it has no answer.
     """
 
     @property
+    @abstractmethod
     def capacity(self) -> int:
         """How many calls it can have in hand: those that run, and those that wait for their turn."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, future: Future[Any]) -> None:
         """End the process of a call at once; its future then raises `WorkerDied`."""
-        raise NotImplementedError
 
     def is_at_work(self, future: Future[Any]) -> bool:
         """Tell whether a call that has begun should be giving signs of life, as far as is known.
