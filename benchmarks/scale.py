@@ -113,17 +113,8 @@ def _driven(prepared: Prepared, store: Store, name: str) -> float:
 
 
 def _save(prepared: Prepared, store: Store) -> None:
-    rows = [
-        {
-            "run_id": run.run_id,
-            "identity": run.identity,
-            "recipe": run.recipe.complete(),
-            "seed": run.seed,
-            "data_hash": run.data_hash,
-        }
-        for run in prepared.plan.runs
-    ]
-    store.save_plan(prepared.plan.study.name, {}, rows, prepared.plan.run_of, {})
+    plan = prepared.plan
+    store.save_plan(plan.study.name, {}, [run.row() for run in plan.runs], plan.run_of, {})
 
 
 class Replayed(Executor):

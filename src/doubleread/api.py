@@ -41,7 +41,18 @@ from doubleread.report import (
 )
 from doubleread.report.judgement import Judgement, judge
 from doubleread.report.sentences import look_text
-from doubleread.runner import Care, Counts, Progress, Show, Silent, engine_for, left_at_work, prepare_study, train_study
+from doubleread.runner import (
+    Care,
+    Counts,
+    How,
+    Progress,
+    Show,
+    Silent,
+    engine_for,
+    left_at_work,
+    prepare_study,
+    train_study,
+)
 from doubleread.store import Store, open_store, recover, weights_path
 from doubleread.study import BUILT_IN, Plan, Study, document_of, limited, load_study, study_of, variants_of
 
@@ -216,32 +227,25 @@ def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any]
 def train(
     study: Study,
     store: str | Path,
+    how: How | None = None,
     *,
-    workers: int | None = None,
-    device: str = "auto",
-    assumptions: bool = False,
-    care: Care | None = None,
     given: Source | None = None,
-    engine: str | None = None,
     show: Show,
 ) -> Counts:
-    """Prepare and train a study, with `assumptions` under every alternative too; return how it stands.
-
-    `given` are images to be used instead of those that the study names; `engine` is `local`, `ray` or `slurm`, by
-    default what the study says.
-    """
-    where = engine_for(study, engine)
-    variants = variants_of(study) if assumptions else ()
-    if assumptions and not variants:
+    """Prepare and train a study; return how it stands. `given` are images used instead of those that it names."""
+    how = how or How()
+    where = engine_for(study, how.engine)
+    variants = variants_of(study) if how.assumptions else ()
+    if how.assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
         recover(opened, left_at_work(opened.root, where))
         remove_drafts(opened.data_folder)
-        prepared = prepare_study(study, opened.data_folder, show, variants, device, given=given, engine=where)
+        prepared = prepare_study(study, opened.data_folder, show, variants, how.device, given=given, engine=where)
 
         def trained(plan: Plan) -> Counts:
             part = replace(prepared, plan=plan)
-            return train_study(part, opened, workers=workers, show=show, care=care, engine=where)
+            return train_study(part, opened, workers=how.workers, show=show, care=how.care, engine=where)
 
         counts = trained(prepared.plan) if study.looks is None else _grown(study, prepared.plan, opened, trained, show)
         if study.keep_weights == "best" and counts.finished:
@@ -337,18 +341,9 @@ def run(
     if data is not None:
         study = study_of(document_of(study), {"data.source": {"name": ARRAYS}})
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
+    how = How(workers=workers, device=device, engine=engine, assumptions=assumptions, care=care)
     with Progress(Console(stderr=True), study.name) if progress else nullcontext(Silent()) as show:
-        counts = train(
-            study,
-            store,
-            workers=workers,
-            device=device,
-            assumptions=assumptions,
-            care=care,
-            given=data,
-            engine=engine,
-            show=show,
-        )
+        counts = train(study, store, how, given=data, show=show)
     if counts.halted:
         raise WorkFailed(counts.in_words())
     if not counts.finished:

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 import signal
 import threading
 import time
@@ -15,15 +14,12 @@ from doubleread import files, processes
 from doubleread.dataset import open_prepared
 from doubleread.nouns import State
 from doubleread.processes import asked_to_stop, begin_anew
-from doubleread.runner import Silent, prepare_study
 from doubleread.store import board as boards
 from doubleread.store import read_progress, run_folder
 from doubleread.store.board import Board, Reply, Start
-from doubleread.study import parse_study
 from doubleread.worker import away
 from doubleread.worker.away import Carrier, execute_away
 from doubleread.worker.desk import Pauses
-from tests.conftest import small_study
 from tests.reliability.stores import assert_equal, content_of
 from tests.runner.test_drive import InThisProcess, drive_here
 
@@ -73,25 +69,6 @@ class Gone(Quick):
             raise ConnectionError("the board is gone")
         self._left -= 1
         return super().post(folder, files)
-
-
-@pytest.fixture(scope="module")
-def data(image_folder, tmp_path_factory):
-    """The prepared set of the small study, which takes longer to make than its runs."""
-    folder = tmp_path_factory.mktemp("sets")
-    prepare_study(parse_study(small_study(image_folder), place="s"), folder, Silent())
-    return folder
-
-
-@pytest.fixture
-def new_store(data, tmp_path):
-    """Return a function that makes the folder of a store with that set in it."""
-
-    def make(name="runs"):
-        shutil.copytree(data, tmp_path / name / "data")
-        return tmp_path / name
-
-    return make
 
 
 @pytest.fixture

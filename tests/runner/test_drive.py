@@ -56,18 +56,8 @@ def drive_here(raw, root, executor):
     study = parse_study(raw, place="s")
     with open_store(root, write=True) as store:
         prepared = prepare_study(study, store.data_folder, Silent())
-        runs = [
-            {
-                "run_id": run.run_id,
-                "identity": run.identity,
-                "recipe": run.recipe.complete(),
-                "seed": run.seed,
-                "data_hash": run.data_hash,
-            }
-            for run in prepared.plan.runs
-        ]
         recover(store)
-        store.save_plan(study.name, {}, runs, prepared.plan.run_of, {})
+        store.save_plan(study.name, {}, [run.row() for run in prepared.plan.runs], prepared.plan.run_of, {})
         counts = drive(prepared.plan, prepared.sets, store, executor, keep_weights="all")
         return counts, {row["run_id"]: row for row in store.runs_of(study.name)}
 

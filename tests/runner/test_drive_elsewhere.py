@@ -1,7 +1,6 @@
 """A study whose runs are trained elsewhere: calls of an earlier driver, machines that are taken away, that differ."""
 
 import json
-import shutil
 import sqlite3
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -33,25 +32,6 @@ DIED = "its machine is gone"
 AGAIN = f"loss/bce, seed 0: {DIED}; it is tried again at the end"
 
 
-@pytest.fixture(scope="module")
-def data(image_folder, tmp_path_factory):
-    """The prepared set of the small study, which takes longer to make than its runs."""
-    folder = tmp_path_factory.mktemp("sets")
-    prepare_study(parse_study(small_study(image_folder), place="s"), folder, Silent())
-    return folder
-
-
-@pytest.fixture
-def new_store(data, tmp_path):
-    """Return a function that makes the folder of a store with that set in it."""
-
-    def make(name="runs"):
-        shutil.copytree(data, tmp_path / name / "data")
-        return tmp_path / name
-
-    return make
-
-
 @pytest.fixture
 def one_run(image_folder):
     """The small study with one of its runs, six epochs of it."""
@@ -66,19 +46,9 @@ def go(raw, root, executor, at_work=(), **more):
     with open_store(root, write=True) as store:
         ready = prepare_study(study, store.data_folder, Silent(), device="cpu")
         recover(store, at_work)
-        store.save_plan(study.name, {}, [row_of(run) for run in ready.plan.runs], ready.plan.run_of, {})
+        store.save_plan(study.name, {}, [run.row() for run in ready.plan.runs], ready.plan.run_of, {})
         counts = drive(ready.plan, ready.sets, store, executor, keep_weights="all", remark=remarks.append, **more)
         return counts, {(row["arm"], row["seed"]): row for row in store.runs_of(study.name)}, remarks
-
-
-def row_of(run):
-    return {
-        "run_id": run.run_id,
-        "identity": run.identity,
-        "recipe": run.recipe.complete(),
-        "seed": run.seed,
-        "data_hash": run.data_hash,
-    }
 
 
 def record_of(root, run_id):

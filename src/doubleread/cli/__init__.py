@@ -74,10 +74,12 @@ def reproduce(
     as_json: JsonOption = False,
 ) -> None:
     """Reproduce the two course reports, on the built-in phantom or on real images with --data."""
-    from doubleread.cli.train import Care, reproduce_command
+    from doubleread.cli.train import reproduce_command
+    from doubleread.runner import Care, How
 
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
-    reproduce_command(which, data, seeds, workers, device, engine, care, store, html, settings, as_json)
+    how = How(workers=workers, device=device, engine=engine, care=care)
+    reproduce_command(which, data, seeds, how, store, html, settings, as_json)
 
 
 @app.command()
@@ -98,15 +100,17 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train what the store does not have yet of a study."""
-    from doubleread.cli.train import Care, run_command
+    from doubleread.cli.train import run_command
+    from doubleread.runner import Care, How
 
     care = Care(checkpoint_every=checkpoint_every, give_up_after=give_up_after)
+    how = How(workers=workers, device=device, engine=engine, assumptions=assumptions, care=care)
     tracking = None
     if mlflow is not None or tensorboard is not None:
         from doubleread.cli.track import following
 
         tracking = following(mlflow, tensorboard)
-    run_command(study, data, seeds, workers, device, engine, assumptions, care, store, settings, as_json, tracking)
+    run_command(study, data, seeds, how, store, settings, as_json, tracking)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from doubleread.errors import UserError, WorkFailed
 from doubleread.files import check_target
 from doubleread.nouns import State
 from doubleread.report import save_figures, words, write_page, write_tables
-from doubleread.runner import Care, Counts, Progress
+from doubleread.runner import Counts, How, Progress
 from doubleread.store import open_store
 from doubleread.study import Study, load_study
 
@@ -31,11 +31,7 @@ def run_command(
     name: str,
     data: str | None,
     seeds: int | None,
-    workers: int | None,
-    device: str,
-    engine: str | None,
-    assumptions: bool,
-    care: Care,
+    how: How,
     store: Path,
     settings: list[str],
     as_json: bool,
@@ -43,7 +39,7 @@ def run_command(
 ) -> None:
     """Train a study, print its verdicts and tables; with `tracking`, its runs are sent on as they finish."""
     study = find_study(name, store, overrides(settings, data, seeds))
-    counts = _train(study, store, workers, device, engine, care, assumptions, tracking)
+    counts = _train(study, store, how, tracking)
     if as_json:
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
@@ -58,10 +54,7 @@ def reproduce_command(
     which: str,
     data: str | None,
     seeds: int | None,
-    workers: int | None,
-    device: str,
-    engine: str | None,
-    care: Care,
+    how: How,
     store: Path,
     html: Path | None,
     settings: list[str],
@@ -82,7 +75,7 @@ def reproduce_command(
     for study in studies:
         if study.data.source == "phantom":
             err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
-        counts = _train(study, store, workers, device, engine, care)
+        counts = _train(study, store, how)
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
         if not counts.finished:
@@ -102,30 +95,12 @@ def reproduce_command(
         _end(counts, study, store)
 
 
-def _train(
-    study: Study,
-    store: Path,
-    workers: int | None,
-    device: str,
-    engine: str | None,
-    care: Care,
-    assumptions: bool = False,
-    tracking: Following | None = None,
-) -> Counts:
+def _train(study: Study, store: Path, how: How, tracking: Following | None = None) -> Counts:
     with (
         Progress(err(), study.name) as show,
         tracking.during(store, study, show.remark) if tracking is not None else nullcontext(),
     ):
-        return train(
-            study,
-            store,
-            workers=workers,
-            device=device,
-            assumptions=assumptions,
-            care=care,
-            engine=engine,
-            show=show,
-        )
+        return train(study, store, how, show=show)
 
 
 def _write(results: list[StudyResult], store: Path, page: Path) -> None:

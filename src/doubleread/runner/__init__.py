@@ -5,6 +5,7 @@ from doubleread.runner.counts import Counts
 from doubleread.runner.drive import drive
 from doubleread.runner.engines import engine_for, jobs_in_queue, left_at_work
 from doubleread.runner.estimate import Estimate
+from doubleread.runner.how import How
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
 from doubleread.runner.session import Prepared, prepare_study, train_study
@@ -14,6 +15,7 @@ __all__ = [
     "Care",
     "Counts",
     "Estimate",
+    "How",
     "Live",
     "Prepared",
     "Progress",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from doubleread.dataset import PreparedSet, prepare
 from doubleread.dataset.audit import measured_of
@@ -28,7 +27,6 @@ from doubleread.study import (
     Arm,
     Engine,
     Plan,
-    PlannedRun,
     Study,
     Variant,
     data_key,
@@ -212,7 +210,7 @@ def train_study(
     store.save_plan(
         plan.study.name,
         {**document_of(plan.study), "data": facts},
-        [_row(run) for run in plan.runs],
+        [run.row() for run in plan.runs],
         plan.run_of,
         {claim.id: claim.canonical() for claim in plan.study.claims},
     )
@@ -262,13 +260,3 @@ def _refuse_other_file(study: Study, store: Store) -> None:
             "",
             "give one of them another name, or another --store",
         )
-
-
-def _row(run: PlannedRun) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "identity": run.identity,
-        "recipe": run.recipe.complete(),
-        "seed": run.seed,
-        "data_hash": run.data_hash,
-    }

@@ -35,6 +35,16 @@ class PlannedRun:
     identity: dict[str, Any]
     uses: tuple[str, ...]
 
+    def row(self) -> dict[str, Any]:
+        """Return what a store is told of it before it is trained."""
+        return {
+            "run_id": self.run_id,
+            "identity": self.identity,
+            "recipe": self.recipe.complete(),
+            "seed": self.seed,
+            "data_hash": self.data_hash,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
