@@ -28,6 +28,12 @@ def wait_until(condition: Callable[[], object], seconds: float = PATIENCE, what:
         time.sleep(0.05)
 
 
+def resumed(store: Path) -> int:
+    """Return how many runs went on from a checkpoint."""
+    records = [json.loads(path.read_text()) for path in store.glob("artifacts/*/run.json")]
+    return sum(bool(record["resumed"]) for record in records)
+
+
 class Trained:
     """The command that trains a study into a store of its own, by one engine, in a process of its own."""
 

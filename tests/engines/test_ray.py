@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import needed
-from tests.engines.conftest import RUNS, Trained, wait_until
+from tests.engines.conftest import RUNS, Trained, resumed, wait_until
 
 
 @pytest.fixture
@@ -45,12 +45,6 @@ def test_a_node_is_removed_in_the_midst_and_the_table_is_the_same(two_nodes, on_
     assert "small: a machine of the cluster is gone; Ray makes what was there again\n" in on_ray.file("err").read_text()
     same_as_calm(on_ray.store)
     assert resumed(on_ray.store) >= 1
-
-
-def resumed(store: Path) -> int:
-    """Return how many runs went on from a checkpoint."""
-    records = [json.loads(path.read_text()) for path in store.glob("artifacts/*/run.json")]
-    return sum(bool(record["resumed"]) for record in records)
 
 
 @pytest.mark.cluster

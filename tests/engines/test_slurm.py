@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.conftest import RUNS, Trained, wait_until
+from tests.engines.conftest import RUNS, Trained, resumed, wait_until
 from tests.reliability.stores import assert_equal, content_of
 
 ALL_DONE = {"planned": RUNS, "done": RUNS, "reused": 0, "failed": 0, "diverged": 0, "interrupted": 0}
@@ -59,11 +59,6 @@ def queue(trained: Trained) -> dict[str, str]:
 
 def running(trained: Trained) -> list[str]:
     return [job for job, state in queue(trained).items() if state == "RUNNING"]
-
-
-def resumed(store: Path) -> int:
-    records = [json.loads(path.read_text()) for path in store.glob("artifacts/*/run.json")]
-    return sum(bool(record["resumed"]) for record in records)
 
 
 def nothing_is_left(trained: Trained) -> bool:
