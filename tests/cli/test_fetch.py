@@ -259,7 +259,7 @@ def test_an_interrupted_fetch(fetching, pneumonia, monkeypatch):
 
 
 def test_the_page_has_every_set_and_its_commands_are_right(fetching, server, monkeypatch, tmp_path):
-    text = (Path(__file__).parents[2] / "docs" / "fetching.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "fetching.md").read_text()
     for one in SETS.values():
         sizes = ", ".join(map(str, one.sizes)) or "as taken"
         row = f"| `{one.name}` | {one.what} | {one.classes} | {one.images:,} | {sizes} | {one.licence} |"
