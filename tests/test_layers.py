@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "doubleread"
 LAYERS = [
-    {"nouns", "errors", "seeds", "processes", "disk"},
+    {"nouns", "errors", "seeds", "processes", "disk", "markdown"},
     {"files", "metrics"},
     {"images", "recipe", "models", "stats"},
     {"study", "dataset", "training"},

@@ -60,10 +60,10 @@ class Trained:
     def file(self, what: str) -> Path:
         return self.store.with_name(f"{self.store.name}.{what}")
 
-    def end(self) -> dict:
+    def end(self, seconds: float = 300) -> dict:
         """Wait for its end, which must be a good one; return its JSON."""
         assert self.process is not None
-        assert self.process.wait(300) == 0, self.file("err").read_text()
+        assert self.process.wait(seconds) == 0, self.file("err").read_text()
         return json.loads(self.file("out").read_text())
 
     def kill(self) -> None:

@@ -185,6 +185,10 @@ def report(
     tables: Annotated[
         Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV, JSON, LaTeX, Markdown.")
     ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="DIR", help="Write a page for a site: STUDY.md and its figures."),
+    ] = None,
     unseal: Annotated[
         bool, typer.Option("--unseal", help="Show the test scores of a sealed study; the report counts how often.")
     ] = False,
@@ -200,7 +204,7 @@ def report(
     """Print the verdicts and tables of a study, and write its report, figures and tables."""
     from doubleread.cli.report import report_command
 
-    report_command(study, seeds, store, html, figures, tables, unseal, compare, explain, as_json)
+    report_command(study, seeds, store, html, figures, tables, markdown, unseal, compare, explain, as_json)
 
 
 @app.command()

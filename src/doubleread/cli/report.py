@@ -22,6 +22,7 @@ from doubleread.report import (
     gap_json,
     save_figures,
     words,
+    write_markdown,
     write_page,
     write_tables,
 )
@@ -40,6 +41,7 @@ def report_command(
     html: Path | None,
     figures: Path | None,
     tables: Path | None,
+    markdown: Path | None,
     unseal: bool,
     other: str | None,
     explain: str | None,
@@ -50,7 +52,7 @@ def report_command(
         check_target(html, "--html")
     elif explain is not None:
         raise UserError("--explain", "it has no effect without --html", "", "add --html FILE")
-    for option, folder in (("--figures", figures), ("--tables", tables)):
+    for option, folder in (("--figures", figures), ("--tables", tables), ("--markdown", markdown)):
         if folder is not None:
             check_folder(folder, option)
     result = open_results(find_study(name, store, overrides([], None, seeds)), store=store, unseal=unseal).result
@@ -66,6 +68,8 @@ def report_command(
         written += save_figures(result, figures)
     if tables is not None:
         written += write_tables(result, tables)
+    if markdown is not None:
+        written += write_markdown(result, markdown)
     if as_json:
         claims = claims_json(result.claims, result.settings)
         print_json(

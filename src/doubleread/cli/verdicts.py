@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from doubleread.analysis import ClaimResult, Registration, Setting
-from doubleread.report.claims import claim_statement, claim_title, estimate_text, settings_text
+from doubleread.report.claims import claim_statement, claim_title, estimate_text, registration_lines, settings_text
 from doubleread.report.sentences import notes, sentence
 from doubleread.report.words import p_text
 
@@ -30,16 +30,8 @@ def print_claims(console: Console, results: Sequence[ClaimResult], settings: Seq
 
 def print_registration(console: Console, kept: Registration | None) -> None:
     """Say it where the claims are not those that were made before the runs."""
-    if kept is None:
-        return
-    if kept.done_before:
-        console.print(
-            f"runs that had finished when the claims were written down ({kept.registered}): {kept.done_before}"
-        )
-    parts = [f"{name} added" for name in kept.added] + [f"{name} removed" for name in kept.removed]
-    parts += [f"{name} changed ({', '.join(what)})" for name, what in kept.changed.items()]
-    if parts:
-        console.print(f"claims edited since the first run ({kept.registered}): {'; '.join(parts)}", markup=False)
+    for line in registration_lines(kept) if kept is not None else []:
+        console.print(line, markup=False)
 
 
 def _print_claim(console: Console, result: ClaimResult, settings: Sequence[Setting]) -> None:

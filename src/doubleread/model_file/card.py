@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from doubleread.markdown import escaped
 from doubleread.model_file.document import Document
 
 SHOWN = ("accuracy", "auroc", "balanced_accuracy", "sensitivity", "specificity", "macro_recall", "macro_auroc")
@@ -20,9 +19,9 @@ def card_of(document: Document) -> str:
     title = f"{document.study}, {document.arm}"
     what = "one trained seed" if document.kind == "seed" else f"{len(document.members)} trained seeds, averaged"
     sections = [
-        f"# {_plain(title)}",
-        f"{document.intended_use}\n\nAn image classifier, {what}; made by {_plain(document.made_by)}."
-        + (f" It was trained to ask: {_plain(document.question)}" if document.question else ""),
+        f"# {escaped(title)}",
+        f"{document.intended_use}\n\nAn image classifier, {what}; made by {escaped(document.made_by)}."
+        + (f" It was trained to ask: {escaped(document.question)}" if document.question else ""),
         "## What it was trained on\n\n" + _data(document),
         "## What it is worth\n\n" + _metrics(document),
         "## How an image is read\n\n" + _reading(document),
@@ -40,10 +39,10 @@ def card_of(document: Document) -> str:
 def _data(document: Document) -> str:
     rows = ["| split | class | images | subjects |", "|---|---|---|---|"]
     rows += [
-        f"| {one['split']} | {_plain(one['class'])} | {one['cases']} | {one['subjects']} |" for one in document.cases
+        f"| {one['split']} | {escaped(one['class'])} | {one['cases']} | {one['subjects']} |" for one in document.cases
     ]
-    remarks = "".join(f"\n- {_plain(remark)}" for remark in document.remarks)
-    return "\n".join(rows) + f"\n\nPrepared set `{_plain(document.data_hash)}`." + (f"\n{remarks}" if remarks else "")
+    remarks = "".join(f"\n- {escaped(remark)}" for remark in document.remarks)
+    return "\n".join(rows) + f"\n\nPrepared set `{escaped(document.data_hash)}`." + (f"\n{remarks}" if remarks else "")
 
 
 def _metrics(document: Document) -> str:
@@ -91,19 +90,14 @@ def _reading(document: Document) -> str:
     ]
     if (cut := document.threshold) is not None:
         lines.append(
-            f"Called {_plain(document.classes[1])} where its probability is above {cut.probability:.4g} "
-            f"(rule: {_plain(cut.rule)}{', chosen on validation' if cut.chosen else ''})."
+            f"Called {escaped(document.classes[1])} where its probability is above {cut.probability:.4g} "
+            f"(rule: {escaped(cut.rule)}{', chosen on validation' if cut.chosen else ''})."
         )
     else:
-        lines.append(f"Classes: {', '.join(map(_plain, document.classes))}; the likeliest is called.")
+        lines.append(f"Classes: {', '.join(map(escaped, document.classes))}; the likeliest is called.")
     if (fitted := document.calibration) is not None:
         lines.append(
             f"Calibrated probabilities have their logits over a temperature of {fitted.temperature:.3g}, fitted on "
             f"{fitted.cases:,} validation images."
         )
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Return a text that Markdown and HTML show as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))

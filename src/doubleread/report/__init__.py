@@ -7,6 +7,7 @@ from doubleread.report.figures import arms_figure, curves_figure
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
 from doubleread.report.gaps import audit_json, gap_frame, gap_json, gap_sentence, thresholds_frame
+from doubleread.report.markdown_page import markdown_page, write_markdown
 from doubleread.report.notebook import notebook_html
 from doubleread.report.page import page, write_page
 from doubleread.report.saliency_section import NO_EVIDENCE, saliency_figure
@@ -42,6 +43,7 @@ __all__ = [
     "gap_json",
     "gap_sentence",
     "logits_table",
+    "markdown_page",
     "notebook_html",
     "page",
     "reliability_figure",
@@ -51,6 +53,7 @@ __all__ = [
     "save_figures",
     "thresholds_frame",
     "waterfall_figure",
+    "write_markdown",
     "write_page",
     "write_tables",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from doubleread.analysis import ClaimResult, Setting, settings_of
+from doubleread.analysis import ClaimResult, Registration, Setting, settings_of
 from doubleread.report import words
 from doubleread.report.sentences import amount, notes, sentence, signed, span, what
 from doubleread.stats import Verdict
@@ -147,6 +147,20 @@ def estimate_text(result: ClaimResult) -> str:
         return "–"
     value = signed(metric, e.value)
     return value if math.isnan(e.lo) else f"{value} ({span(metric, e.lo, e.hi)})"
+
+
+def registration_lines(kept: Registration) -> list[str]:
+    """Return in what the claims are not those that were made before the runs; nothing where they are."""
+    lines = []
+    if kept.done_before:
+        lines.append(
+            f"runs that had finished when the claims were written down ({kept.registered}): {kept.done_before}"
+        )
+    parts = [f"{name} added" for name in kept.added] + [f"{name} removed" for name in kept.removed]
+    parts += [f"{name} changed ({', '.join(what)})" for name, what in kept.changed.items()]
+    if parts:
+        lines.append(f"claims edited since the first run ({kept.registered}): {'; '.join(parts)}")
+    return lines
 
 
 def bootstrap_text(result: ClaimResult) -> str | None:

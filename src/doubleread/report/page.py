@@ -93,7 +93,7 @@ def _study(result: StudyResult, maps: Sequence[CaseMaps]) -> dict[str, Any]:
             }
             for assumption in study.assumptions.values()
         ],
-        "overrides": {key: _override(key, value) for key, value in study.overrides.items()},
+        "overrides": {key: words.override_text(key, value) for key, value in study.overrides.items()},
         "contradictions": study.contradictions,
         "lost": [run for arm in result.arms for run in arm.runs if run.reason],
     }
@@ -102,10 +102,3 @@ def _study(result: StudyResult, maps: Sequence[CaseMaps]) -> dict[str, Any]:
 def _environments(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
     distinct = {json.dumps(e, sort_keys=True): e for r in results for e in r.environments}
     return list(distinct.values())
-
-
-def _override(key: str, value: Any) -> str:
-    # the folder's name says enough; the way to it is the reader's own affair
-    if isinstance(value, dict):
-        return ", ".join(f"{inner}: {_override(f'{key}.{inner}', v)}" for inner, v in value.items())
-    return Path(value).name if key == "data.source" and isinstance(value, str) else words.plain(value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from doubleread.analysis import Spread, StudyResult
+from doubleread.markdown import escaped, table
 from doubleread.report import words
 from doubleread.report.claims import claim_title, estimate_text
 
@@ -100,18 +100,14 @@ def _latex(label: str, table: Table, note: str) -> str:
     )
 
 
-def _markdown(label: str, table: Table, note: str) -> str:
-    heads, rows = table
-    lines = [heads, ["---"] * len(heads), *[[_plain_cell(text) for text in row] for row in rows]]
-    return "\n".join([f"**{label}.** {note}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+def _markdown(label: str, of: Table, note: str) -> str:
+    heads, rows = of
+    cells = [[escaped(text) for text in row] for row in rows]
+    return "\n".join([f"**{label}.** {note}", "", *table(heads, cells), ""])
 
 
 def _escaped(text: str) -> str:
     return "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
-
-
-def _plain_cell(text: str) -> str:
-    return re.sub(r"([\\|*_`<\[\]])", r"\\\1", _one_line(text))
 
 
 def _one_line(text: str) -> str:

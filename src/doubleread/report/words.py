@@ -193,7 +193,14 @@ def predicted_text(metric: str, spread: Spread, reported: Reported) -> str | Non
     if reported.value is None or math.isnan(spread.predicted_lo):
         return None
     place = "within" if spread.predicted_lo <= reported.value <= spread.predicted_hi else "outside"
-    return f"{place} {range_text(metric, spread.predicted_lo, spread.predicted_hi)}"
+    return f"{place} {predicted_range(metric, spread)}"
+
+
+def predicted_range(metric: str, spread: Spread) -> str | None:
+    """Return the 95 % interval of one more run on as many new cases, or None where nothing is known of it."""
+    if math.isnan(spread.predicted_lo):
+        return None
+    return range_text(metric, spread.predicted_lo, spread.predicted_hi)
 
 
 def seeds_text(metric: str, spread: Spread) -> str:
@@ -228,6 +235,14 @@ def recipe_text(arm: Arm) -> str:
         else:
             parts.append(f"{key.replace('_', ' ')} {plain(value)}")
     return "; ".join([*parts, f"pixels {arm.data.intensity}"])
+
+
+def override_text(key: str, value: Any) -> str:
+    """Return what a setting was overridden with, without the way to the user's images."""
+    # the folder's name says enough; the way to it is the reader's own affair
+    if isinstance(value, dict):
+        return ", ".join(f"{inner}: {override_text(f'{key}.{inner}', v)}" for inner, v in value.items())
+    return PurePath(value).name if key == "data.source" and isinstance(value, str) else plain(value)
 
 
 def plain(value: Any) -> str:
