@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from doubleread.metrics import CURVE_METRICS, GAP_METRICS, RUN_METRICS, SCORES
+from doubleread.metrics import GAP_METRICS, RUN_METRICS, SCORES, curve_metric
 from doubleread.stats import covariance_of, difference_covariance
 
 
@@ -55,7 +55,7 @@ def case_covariance(metric: str, runs: Sequence[RunScores]) -> np.ndarray | None
     Raises:
         Unpaired: the runs were not scored on the same cases.
     """
-    if metric in RUN_METRICS or any(metric.startswith(f"{name}_") for name in CURVE_METRICS):
+    if metric in RUN_METRICS or curve_metric(metric) is not None:
         return None
     if metric in GAP_METRICS:
         return _gap_covariance(metric, runs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from doubleread.analysis.claims import measure
 from doubleread.analysis.evidence import Evidence
-from doubleread.metrics import CURVE_METRICS, GAP_METRICS, SCORES
+from doubleread.metrics import GAP_METRICS, SCORES, curve_metric
 from doubleread.stats import detectable, seeds_needed
 from doubleread.study import Claim, Prior, Study
 
@@ -72,8 +72,8 @@ def _from_runs(claim: Claim, evidence: Evidence | None) -> tuple[float, float, s
 def _from_prior(
     claim: Claim, priors: Mapping[str, Prior], test_cases: tuple[int, int]
 ) -> tuple[float, float, bool, str]:
-    curve = next((name for name in CURVE_METRICS if claim.metric.startswith(f"{name}_")), "")
-    prior = priors.get(claim.metric, priors.get(curve))
+    curve = curve_metric(claim.metric)
+    prior = priors.get(claim.metric, priors.get(curve.name) if curve is not None else None)
     if prior is None:
         return math.nan, math.nan, False, "nothing known"
     squares = max(sum(w**2 for w in weights.values()) for weights in claim.contrasts)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
 from doubleread.metrics.cases import (
-    CASE_METRICS,
     ECE_BINS,
     accuracy,
     auroc,
@@ -18,27 +22,30 @@ from doubleread.metrics.cases import (
     sensitivity,
     specificity,
 )
-from doubleread.metrics.classes import CLASS_METRICS, scored_by
-from doubleread.metrics.curves import CURVE_DEFINITIONS, CURVE_METRICS, CURVES, curve_metrics
-from doubleread.metrics.weighted import WEIGHTED
+from doubleread.metrics.curves import CURVES
+from doubleread.metrics.metric import CaseMetric, CurveMetric, Weighted
+from doubleread.metrics.registered import CASE_METRICS, CLASS_METRICS, CURVE_METRICS
 
 __all__ = [
     "CASE_METRICS",
     "CLASS_METRICS",
     "CURVES",
-    "CURVE_DEFINITIONS",
     "CURVE_METRICS",
     "ECE_BINS",
     "GAP_METRICS",
     "RUN_METRICS",
     "SCORES",
-    "WEIGHTED",
+    "CaseMetric",
+    "CurveMetric",
+    "Weighted",
     "accuracy",
     "auroc",
     "balanced_accuracy",
     "brier",
     "calibration_bins",
     "calls",
+    "case_metric",
+    "curve_metric",
     "curve_metrics",
     "direction",
     "ece",
@@ -71,9 +78,7 @@ GAP_METRICS: dict[str, str] = {
 SCORES = (*CASE_METRICS, *(name for name in CLASS_METRICS if name not in CASE_METRICS))
 """Every metric of cases, of two classes and of more."""
 
-_LOWER_IS_BETTER = ("brier", "ece", "val_brier", "val_ece", "train_loss", "val_loss", "lowest_train_loss", "seconds")
-_MOVES = ("roughness", "change_after_peak", "change")
-_CURVE_DIRECTIONS = {"roughness": -1, "steadiness": 1, "epochs_to_converge": -1}
+_RUN_LOWER_IS_BETTER = ("train_loss", "val_loss", "lowest_train_loss", "seconds")
 
 
 def metric_names() -> tuple[str, ...]:
@@ -83,7 +88,7 @@ def metric_names() -> tuple[str, ...]:
         *(f"val_{name}" for name in SCORES),
         *RUN_METRICS,
         *GAP_METRICS,
-        *(f"{name}_{curve}" for name in CURVE_METRICS for curve in CURVES),
+        *(metric for name in CURVE_METRICS for metric in _of_curves(name)),
     )
 
 
@@ -92,17 +97,49 @@ def needs_test(metric: str) -> bool:
     return metric in SCORES or metric in GAP_METRICS
 
 
+def case_metric(metric: str) -> CaseMetric | None:
+    """Return the metric of cases that a name means, with or without `val_` before it; None where it means another."""
+    name = metric.removeprefix("val_")
+    return CASE_METRICS.get(name) or CLASS_METRICS.get(name)
+
+
+def curve_metric(metric: str) -> CurveMetric | None:
+    """Return the metric of curves that a name such as `roughness_train_loss` means; None where it means another."""
+    return next((found for name, found in CURVE_METRICS.items() if metric in _of_curves(name)), None)
+
+
+def scored_by(logits: np.ndarray) -> Mapping[str, CaseMetric]:
+    """Return the metrics of one run's logits: (N,) of two classes, (N, C) of more."""
+    return CLASS_METRICS if logits.ndim > 1 else CASE_METRICS
+
+
+def curve_metrics(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return every curve metric of every curve of a run, from its epochs in order."""
+    found = {}
+    for curve, improves in CURVES.items():
+        values_E = np.array([epoch[curve] for epoch in epochs], dtype=np.float64)
+        found |= {f"{name}_{curve}": metric(values_E, improves) for name, metric in CURVE_METRICS.items()}
+    return found
+
+
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a fraction, or a difference of two: it lies between −1 and 1."""
-    cases = metric.removeprefix("val_") in SCORES
-    moved = any(metric == f"{move}_{part}_accuracy" for move in _MOVES for part in ("train", "val"))
-    return cases or metric in GAP_METRICS or metric == "train_accuracy" or moved
+    curve = curve_metric(metric)
+    moved = curve is not None and curve.unit == "own" and metric.endswith("_accuracy")
+    return case_metric(metric) is not None or metric in GAP_METRICS or metric == "train_accuracy" or moved
 
 
 def direction(metric: str) -> int:
     """Return 1 where a higher value of a metric is better, −1 where a lower one is, 0 where neither is."""
-    if metric in _LOWER_IS_BETTER:
-        return -1
-    if metric.removeprefix("val_") in SCORES or metric == "train_accuracy":
+    if (case := case_metric(metric)) is not None:
+        return case.better
+    if metric == "train_accuracy":
         return 1
-    return next((sign for name, sign in _CURVE_DIRECTIONS.items() if metric.startswith(f"{name}_")), 0)
+    if metric in _RUN_LOWER_IS_BETTER:
+        return -1
+    curve = curve_metric(metric)
+    return curve.better if curve is not None else 0
+
+
+def _of_curves(name: str) -> list[str]:
+    return [f"{name}_{curve}" for curve in CURVES]

@@ -6,8 +6,6 @@ point is probability 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.stats import rankdata
 
@@ -97,16 +95,3 @@ def ranking(labels_N: np.ndarray, logits: np.ndarray) -> float:
 
 def _share(right: np.ndarray) -> float:
     return float(np.mean(right)) if len(right) else float("nan")
-
-
-CASE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": accuracy,
-    "auroc": auroc,
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "balanced_accuracy": balanced_accuracy,
-    "f1": f1,
-    "brier": brier,
-    "ece": ece,
-}
-"""Metrics of the test cases, by name; with `val_` before it a name means the same of the validation cases."""

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 CURVES = {"train_loss": -1, "train_accuracy": 1, "val_loss": -1, "val_accuracy": 1}
@@ -63,35 +60,3 @@ def epochs_to_converge(values_E: np.ndarray, improves: int) -> float:
     gained = improves * (values_E - values_E[0])
     # an accuracy that is exactly nine tenths of the way must not miss it by a rounding
     return float(np.argmax(gained >= (0.9 - 1e-9) * gained.max())) + 1
-
-
-CURVE_METRICS: dict[str, Callable[[np.ndarray, int], float]] = {
-    "roughness": roughness,
-    "peak_epoch": peak_epoch,
-    "change_after_peak": change_after_peak,
-    "change": change,
-    "steadiness": steadiness,
-    "epochs_to_converge": epochs_to_converge,
-}
-"""Metrics of a curve, by name; `roughness_train_loss` is the roughness of the training loss."""
-
-
-CURVE_DEFINITIONS: dict[str, str] = {
-    "roughness": "√(mean of squared second differences / 6): the standard deviation of a curve about a course that is"
-    " straight over three epochs",
-    "peak_epoch": "the epoch of a curve's best value, the first of equals",
-    "change_after_peak": "a curve's last value less its best",
-    "change": "a curve's last value less its first",
-    "steadiness": "the share of a curve's whole movement that is improvement: 1 only improves, 0.5 gets nowhere",
-    "epochs_to_converge": "the first epoch with 90 % of the improvement from a curve's first value to its best",
-}
-"""What each metric of a curve is, in a line."""
-
-
-def curve_metrics(epochs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return every curve metric of every curve of a run, from its epochs in order."""
-    found = {}
-    for curve, improves in CURVES.items():
-        values_E = np.array([epoch[curve] for epoch in epochs], dtype=np.float64)
-        found |= {f"{name}_{curve}": metric(values_E, improves) for name, metric in CURVE_METRICS.items()}
-    return found

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from doubleread.metrics.cases import ECE_BINS, calibration_bins, probabilities
-
-Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""From labels (N,), logits of one run (N,) and weights of cases (B, N) to the metric of each draw (B,)."""
 
 
 def accuracy(labels_N: np.ndarray, logits_N: np.ndarray, weights_BN: np.ndarray) -> np.ndarray:
@@ -66,19 +61,6 @@ def auroc(labels_N: np.ndarray, logits_N: np.ndarray, weights_BN: np.ndarray) ->
     below_BG = np.cumsum(negative_BG, axis=1) - negative_BG / 2
     with np.errstate(invalid="ignore"):
         return (positive_BG * below_BG).sum(axis=1) / (positive_BG.sum(axis=1) * negative_BG.sum(axis=1))
-
-
-WEIGHTED: dict[str, Weighted] = {
-    "accuracy": accuracy,
-    "auroc": auroc,
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "balanced_accuracy": balanced_accuracy,
-    "f1": f1,
-    "brier": brier,
-    "ece": ece,
-}
-"""Each case metric with weights on the cases; with all weights equal it is the metric itself."""
 
 
 def _share(right_N: np.ndarray, among_N: np.ndarray, weights_BN: np.ndarray) -> np.ndarray:

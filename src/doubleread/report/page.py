@@ -9,7 +9,7 @@ from typing import Any
 
 from doubleread.analysis import StudyResult
 from doubleread.files import write_text
-from doubleread.metrics import CURVE_DEFINITIONS, GAP_METRICS, RUN_METRICS
+from doubleread.metrics import CURVE_METRICS, GAP_METRICS, RUN_METRICS
 from doubleread.report import script, words
 from doubleread.report.arm_section import experiment_section
 from doubleread.report.charts import charts_of
@@ -49,7 +49,11 @@ def page(results: Sequence[StudyResult], *, compare: bool = False, maps: Sequenc
             no_evidence=NO_EVIDENCE,
             data=[data_section(audit) for audit in {a.data.data_hash: a for r in results for a in r.audits}.values()],
             environments=_environments(results),
-            definitions={**RUN_METRICS, **GAP_METRICS, **CURVE_DEFINITIONS},
+            definitions={
+                **RUN_METRICS,
+                **GAP_METRICS,
+                **{name: metric.definition for name, metric in CURVE_METRICS.items()},
+            },
             labels=words.LABELS,
             not_reported=NOT_REPORTED,
             citation=citation(),

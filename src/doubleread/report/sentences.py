@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 
 from doubleread.analysis import ClaimResult, Look, OneRunEach
-from doubleread.metrics import CURVE_METRICS, direction
+from doubleread.metrics import curve_metric, direction
 from doubleread.report import words
 from doubleread.stats import ALPHA, FEWEST_SEEDS, Estimate, Looks, Verdict
-
-_COUNTS = ("peak_epoch", "epochs_to_converge")
 
 
 def amount(metric: str, value: float) -> str:
@@ -20,7 +18,7 @@ def amount(metric: str, value: float) -> str:
         return f"{100 * size:.1f} points"
     if metric == "seconds":
         return f"{size:.1f} s"
-    if metric.startswith(_COUNTS):
+    if _counts_epochs(metric):
         return f"{size:.1f} epochs"
     return f"{size:.4f}" if "loss" in metric else f"{size:.3f}"
 
@@ -126,9 +124,14 @@ def _images(metric: str) -> str:
     training = metric in ("train_loss", "train_accuracy", "val_loss", "lowest_train_loss")
     if metric == "seconds":
         return "runs on this machine"
-    if training or metric.startswith(tuple(CURVE_METRICS)):
+    if training or curve_metric(metric) is not None:
         return "runs"
     return "runs on new images from this source"
+
+
+def _counts_epochs(metric: str) -> bool:
+    curve = curve_metric(metric)
+    return curve is not None and curve.unit == "epochs"
 
 
 def _range(metric: str, lo: float, hi: float) -> str:
@@ -154,7 +157,7 @@ def _decided(result: ClaimResult) -> str:
         more = "higher" if ahead else "lower"
         return _start(turn, f"in {called} the difference {first} is {more} than {second}, by {by} on average {over}.")
     pair = f"a new pair of {_images(metric)}"
-    if metric.startswith(_COUNTS):
+    if _counts_epochs(metric):
         sooner = "earlier" if not ahead else "later"
         return _start(turn, f"{called} should come {by} {sooner} with {first} than with {second}, on average {over}.")
     if direction(metric):

@@ -9,50 +9,31 @@ from pathlib import PurePath
 from typing import Any
 
 from doubleread.analysis import ArmResult, Spread, StudyResult
-from doubleread.metrics import is_share
+from doubleread.metrics import CASE_METRICS, CLASS_METRICS, CURVE_METRICS, is_share
 from doubleread.nouns import INTENDED_USE as INTENDED_USE
 from doubleread.stats import Estimate
 from doubleread.study import NUMBER, Arm, Experiment, Reported, Study, label_of
 
 SYNTHETIC = "Synthetic images from a digital phantom: no patient was imaged."
 
-_RATES = ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "macro_recall")
-_MOVES = ("roughness", "change_after_peak", "change")
-POINTS = frozenset(
-    {"gap", "train_gap", *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy"))}
-)
-"""Metrics that are differences of percentages."""
-PERCENT = frozenset({*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy", *POINTS})
-"""Metrics that are fractions and read in percent."""
-_NAMES = {
-    "accuracy": "accuracy",
-    "auroc": "AUROC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "brier": "Brier score",
-    "ece": "calibration error",
-    "macro_auroc": "macro AUROC",
-    "macro_recall": "macro recall",
-}
+_CASES = {**CASE_METRICS, **CLASS_METRICS}
+_RATES = tuple(name for name, metric in _CASES.items() if metric.percent)
 _CURVE_NAMES = {
     "train_loss": "training loss",
     "train_accuracy": "training accuracy",
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
 }
-_CURVE_METRICS = {
-    "roughness": "roughness of {}",
-    "peak_epoch": "the epoch of the best {}",
-    "change_after_peak": "change of {} after its best",
-    "change": "change of {} from first to last epoch",
-    "steadiness": "steadiness of {}",
-    "epochs_to_converge": "the epoch in which {} has converged",
-}
+_MOVES = tuple(name for name, metric in CURVE_METRICS.items() if metric.unit == "own")
+POINTS = frozenset(
+    {"gap", "train_gap", *(f"{move}_{curve}" for move in _MOVES for curve in ("train_accuracy", "val_accuracy"))}
+)
+"""Metrics that are differences of percentages."""
+PERCENT = frozenset({*_RATES, *(f"val_{name}" for name in _RATES), "train_accuracy", *POINTS})
+"""Metrics that are fractions and read in percent."""
 LABELS = {
-    **{metric: f"test {name}" for metric, name in _NAMES.items()},
-    **{f"val_{metric}": f"validation {name}" for metric, name in _NAMES.items()},
+    **{name: f"test {metric.label}" for name, metric in _CASES.items()},
+    **{f"val_{name}": f"validation {metric.label}" for name, metric in _CASES.items()},
     "train_accuracy": "training accuracy",
     "train_loss": "training loss",
     "val_loss": "validation loss",
@@ -61,9 +42,9 @@ LABELS = {
     "gap": "validation minus test accuracy",
     "train_gap": "training minus test accuracy",
     **{
-        f"{metric}_{curve}": text.format(name)
-        for metric, text in _CURVE_METRICS.items()
-        for curve, name in _CURVE_NAMES.items()
+        f"{name}_{curve}": metric.label.format(called)
+        for name, metric in CURVE_METRICS.items()
+        for curve, called in _CURVE_NAMES.items()
     },
 }
 TEST_COLUMNS = ("accuracy", "auroc", "sensitivity", "specificity", "balanced_accuracy")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from doubleread.metrics import WEIGHTED
+from doubleread.metrics import CASE_METRICS
 
 
 def two_way_interval(
@@ -31,9 +31,11 @@ def two_way_interval(
     weights_BN = draw_subjects(labels_N, subjects_N, rng, draws)
     seeds_BR = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
     total_B = np.zeros(draws)
+    weighted = CASE_METRICS[metric].weighted
+    assert weighted is not None, "every metric of two classes has one"
     for i in np.flatnonzero(weights_T):
         for j in range(seeds):
-            total_B += weights_T[i] * seeds_BR[:, j] * WEIGHTED[metric](labels_N, logits_TRN[i, j], weights_BN)
+            total_B += weights_T[i] * seeds_BR[:, j] * weighted(labels_N, logits_TRN[i, j], weights_BN)
     total_B = total_B[~np.isnan(total_B)]
     if len(total_B) == 0:
         return float("nan"), float("nan")

@@ -13,10 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from doubleread.metrics import WEIGHTED, probabilities
+from doubleread.metrics import CASE_METRICS, Weighted, probabilities
+from doubleread.metrics.weighted import ece
 from doubleread.stats.bootstrap import draw_subjects
 
 ECE_DRAWS = 1000
+JACKKNIFE_BLOCK = 256
 Covariance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From logits (K, N), labels (N,) of 0 and 1, and subjects (N,) to a covariance (K, K)."""
 
@@ -117,7 +119,7 @@ def ece_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.n
     Binning breaks the jackknife. 1,000 draws from a generator of its own, the same for every call.
     """
     weights_BN = draw_subjects(labels_N, subjects_N, np.random.Generator(np.random.PCG64(0)), ECE_DRAWS)
-    drawn_KB = np.stack([WEIGHTED["ece"](labels_N, logits, weights_BN) for logits in logits_KN])
+    drawn_KB = np.stack([ece(labels_N, logits, weights_BN) for logits in logits_KN])
     return np.atleast_2d(np.cov(drawn_KB))
 
 
@@ -144,7 +146,24 @@ def difference_covariance(
     return alone + cross + cross.T
 
 
-CASE_COVARIANCES: dict[str, Covariance] = {
+def jackknifed(weighted: Weighted) -> Covariance:
+    """Return the covariance of any metric by the jackknife over subjects (Efron & Stein 1981), within classes."""
+
+    def covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
+        names, subject_N = np.unique(subjects_N, return_inverse=True)
+        without_KP = np.empty((len(logits_KN), len(names)))
+        # some subjects at a time: subjects × cases are too many numbers for thousands of each
+        for start in range(0, len(names), JACKKNIFE_BLOCK):
+            left_out = np.arange(start, min(start + JACKKNIFE_BLOCK, len(names)))
+            weights_BN = (subject_N != left_out[:, None]).astype(np.float64)
+            for k, logits_N in enumerate(logits_KN):
+                without_KP[k, left_out] = weighted(labels_N, logits_N, weights_BN)
+        return _jackknife(without_KP, labels_N, subjects_N)
+
+    return covariance
+
+
+_FORMULAS: dict[str, Covariance] = {
     "accuracy": accuracy_covariance,
     "auroc": auroc_covariance,
     "sensitivity": sensitivity_covariance,
@@ -154,7 +173,11 @@ CASE_COVARIANCES: dict[str, Covariance] = {
     "brier": brier_covariance,
     "ece": ece_covariance,
 }
-"""The covariance of each case metric, by the metric's name."""
+CASE_COVARIANCES: dict[str, Covariance] = {
+    name: _FORMULAS[name] if name in _FORMULAS or metric.weighted is None else jackknifed(metric.weighted)
+    for name, metric in CASE_METRICS.items()
+}
+"""The covariance of each case metric, by the metric's name: a formula of its own, else the jackknife."""
 
 
 def across(first_KN: np.ndarray, second_KN: np.ndarray, subjects_N: np.ndarray) -> np.ndarray:
