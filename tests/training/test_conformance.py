@@ -67,6 +67,7 @@ PART_CASES = {
     "constant": {"schedule": "constant"},
     "step": {"schedule": {"name": "step", "every": 1, "gamma": 0.5}},
     "cosine": {"schedule": {"name": "cosine", "per": "batch"}},
+    "linear": {"schedule": {"name": "linear", "min_lr": 1e-4}},
     "exponential": {"schedule": {"name": "exponential", "gamma": 0.5}},
     "onecycle": {"schedule": {"name": "onecycle", "max_lr": 1e-2}},
     "plateau": {"schedule": {"name": "plateau", "factor": 0.5, "patience": 0}, "epochs": 4,

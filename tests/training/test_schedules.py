@@ -37,6 +37,11 @@ CASES = {
         {"name": "cosine", "min_lr": 1e-4, "per": "batch"},
         lambda o: theirs.CosineAnnealingLR(o, EPOCHS * STEPS, eta_min=1e-4),
     ),
+    "linear": ({"name": "linear"}, lambda o: theirs.LinearLR(o, 1.0, 0.0, EPOCHS)),
+    "linear-batch": (
+        {"name": "linear", "min_lr": LR / 4, "per": "batch"},
+        lambda o: theirs.LinearLR(o, 1.0, 0.25, EPOCHS * STEPS),
+    ),
     "onecycle": (
         {"name": "onecycle", "max_lr": 0.1},
         lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS * STEPS),

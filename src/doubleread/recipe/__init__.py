@@ -10,16 +10,7 @@ from doubleread.recipe.augmentation import Augmentation
 from doubleread.recipe.loss import LOSSES, Bce, Ce, Focal, LossSpec
 from doubleread.recipe.model import MODELS, OWN, Cnn, Linear, Mlp, ModelSpec, OwnModel
 from doubleread.recipe.optimizer import OPTIMIZERS, Adam, AdamW, OptimizerSpec, Sgd
-from doubleread.recipe.schedule import (
-    SCHEDULES,
-    Constant,
-    Cosine,
-    Exponential,
-    OneCycle,
-    Plateau,
-    ScheduleSpec,
-    Step,
-)
+from doubleread.recipe.schedules import SCHEDULES, Moment, OneCycle, Plateau, Rate, ScheduleSpec
 from doubleread.recipe.spec import (
     NotNegative,
     OpenFraction,
@@ -42,23 +33,21 @@ __all__ = [
     "Bce",
     "Ce",
     "Cnn",
-    "Constant",
-    "Cosine",
-    "Exponential",
     "Focal",
     "Linear",
     "LossSpec",
     "Mlp",
     "ModelSpec",
+    "Moment",
     "OneCycle",
     "OptimizerSpec",
     "OwnModel",
     "Plateau",
+    "Rate",
     "Recipe",
     "ScheduleSpec",
     "Sgd",
     "Spec",
-    "Step",
     "Stop",
     "TestTime",
     "ineffective",
