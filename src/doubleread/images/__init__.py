@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from doubleread.errors import UserError, did_you_mean
 from doubleread.files import user_path
+from doubleread.images import dicom_folder, folder, medmnist, npy, table
 from doubleread.images.arrays import read_npz
-from doubleread.images.dicom_folder import DicomSource, holds_dicom
-from doubleread.images.folder import FolderSource, looks_like_folder
 from doubleread.images.image_file import decode_file
-from doubleread.images.medmnist import MedmnistSource
 from doubleread.images.memory import ARRAYS, ArraySource, from_datasets
-from doubleread.images.npy import NpySource, looks_like_npy
 from doubleread.images.phantom import PhantomSource, PhantomSpec, write_png
 from doubleread.images.pixels import GREY, grey_of, is_deep, resize, to_depth
-from doubleread.images.table import TABLES, TableSource
+from doubleread.images.reader import Reader
 from doubleread.nouns import Source
 
 __all__ = [
@@ -39,26 +36,11 @@ __all__ = [
     "write_png",
 ]
 
-READERS: dict[str, Callable[[Path], Source]] = {
-    "folder": FolderSource,
-    "dicom": DicomSource,
-    "npy": NpySource,
-    "medmnist": MedmnistSource,
-    "table": TableSource,
-}
+# the first that fits is taken: class folders before a stray .npy beside them, DICOM before files of another kind
+ALL = (dicom_folder.READER, folder.READER, npy.READER, medmnist.READER, table.READER)
+READERS: dict[str, Reader] = {reader.kind: reader for reader in ALL}
 """Readers of a path, by kind; the phantom has none."""
-WITH_COLUMNS: dict[str, Callable[[Path, Mapping[str, str]], Source]] = {
-    "medmnist": MedmnistSource,
-    "table": TableSource,
-}
-"""Those that can be told what their columns are."""
-FILES = frozenset({"medmnist", "table"})
-"""Kinds that are one file."""
-
-LAYOUTS = (
-    "a folder of class folders (JPEG, PNG, TIFF or DICOM), a folder with one .npy per class, a MedMNIST .npz, a table"
-    " (.csv, .tsv, .parquet), or phantom"
-)
+LAYOUTS = f"{', '.join(reader.layout for reader in ALL if reader.layout)}, or phantom"
 
 
 def open_source(
@@ -88,12 +70,14 @@ def open_source(
         near = did_you_mean(source, ["phantom"]) if "/" not in source else ""
         hint = near if near.startswith("did") else "check the path"
         raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", hint)
-    if kind is not None and path.is_dir() == (kind in FILES):
+    if kind is not None and kind not in READERS:
+        raise UserError("data.kind", f'got "{kind}"', did_you_mean(kind, [*READERS, "phantom"]))
+    if kind is not None and path.is_dir() == READERS[kind].is_file:
         raise UserError(
             "data.kind", f"got {kind}, {path} is a {'folder' if path.is_dir() else 'file'}", "", "delete it"
         )
     try:
-        opened = _opened(path, kind or _kind_of(path, place), columns)
+        opened = _opened(path, READERS[kind] if kind is not None else _reader_of(path, place), columns)
     except OSError as error:
         raise UserError(place, f"{path} cannot be read ({error.strerror})", next_step="check the path") from error
     if not opened.items:
@@ -101,10 +85,10 @@ def open_source(
     return opened
 
 
-def _opened(path: Path, kind: str, columns: Mapping[str, str] | None) -> Source:
-    if columns and kind not in WITH_COLUMNS:
+def _opened(path: Path, reader: Reader, columns: Mapping[str, str] | None) -> Source:
+    if columns and not reader.has_columns:
         raise UserError("data.columns", f"it has no effect: {path} is no table", "", "delete it")
-    return WITH_COLUMNS[kind](path, columns) if columns else READERS[kind](path)
+    return reader.open(path, columns) if columns else reader.open(path)
 
 
 def _named(source: Mapping[str, Any], place: str) -> Source:
@@ -123,16 +107,10 @@ def _named(source: Mapping[str, Any], place: str) -> Source:
     return PhantomSource(PhantomSpec(**{key: value for key, value in source.items() if key != "name"}))
 
 
-def _kind_of(path: Path, place: str) -> str:
+def _reader_of(path: Path, place: str) -> Reader:
+    for reader in ALL:
+        if reader.is_file == path.is_file() and reader.fits(path):
+            return reader
     if path.is_file():
-        if path.suffix.lower() == ".npz":
-            return "medmnist"
-        if path.suffix.lower() in TABLES:
-            return "table"
         raise UserError(place, f"{path} is a file", f"expected {LAYOUTS}", "check the path")
-    # class folders first: a stray .npy beside them is no data set
-    if looks_like_folder(path):
-        return "dicom" if holds_dicom(path) else "folder"
-    if looks_like_npy(path):
-        return "npy"
     raise UserError(place, f"no images in {path}", f"expected {LAYOUTS}")

@@ -13,6 +13,7 @@ from doubleread.images import dicom, pixels
 from doubleread.images.dicom import Header, decode_dicom, dicom_mode, header_at, is_dicom
 from doubleread.images.folder import class_files
 from doubleread.images.image_file import read_image_file
+from doubleread.images.reader import Reader
 from doubleread.images.salt import salted
 from doubleread.nouns import Item, Split
 
@@ -108,3 +109,12 @@ def _item(root: Path, path: Path, part: Split | None) -> Item:
     header = header_or_none(path)
     case = "/".join((*top, case_of(inside.as_posix(), header)))
     return Item(case=printable(case), class_name=printable(top[-1]), part=part, subject=header.subject)
+
+
+READER = Reader(
+    kind="dicom",
+    # the words of class folders of image files hold for these too
+    layout="",
+    fits=holds_dicom,
+    open=DicomSource,
+)

@@ -12,6 +12,7 @@ from doubleread.errors import UnreadableImage, UserError, printable
 from doubleread.files import sha256
 from doubleread.images.image_file import read_image_file
 from doubleread.images.pixels import SUFFIXES, decode, stored_mode
+from doubleread.images.reader import Reader
 from doubleread.nouns import Item, Split
 
 PARTS: dict[str, Split] = {
@@ -108,3 +109,11 @@ def _item(root: Path, path: Path, part: Split | None) -> Item:
     inside = path.relative_to(root)
     name = inside.parts[0 if part is None else 1]
     return Item(case=printable(inside.as_posix()), class_name=printable(name), part=part)
+
+
+READER = Reader(
+    kind="folder",
+    layout="a folder of class folders (JPEG, PNG, TIFF or DICOM)",
+    fits=looks_like_folder,
+    open=FolderSource,
+)

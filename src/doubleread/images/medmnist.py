@@ -11,6 +11,7 @@ from doubleread.errors import UserError
 from doubleread.files import sha256
 from doubleread.images.arrays import check_count, read_npz
 from doubleread.images.pixels import check_pixels, mode_of
+from doubleread.images.reader import Reader
 from doubleread.nouns import SPLITS, Item, Split
 
 KEYS = tuple(f"{split}_{what}" for split in SPLITS for what in ("images", "labels"))
@@ -117,3 +118,13 @@ def _one_label(labels: np.ndarray, chosen: str | None, place: str) -> np.ndarray
     if not chosen.isdecimal() or int(chosen) >= several:
         raise UserError("data.columns.label", f'got "{chosen}"', allowed)
     return labels[:, int(chosen)]
+
+
+READER = Reader(
+    kind="medmnist",
+    layout="a MedMNIST .npz",
+    fits=lambda path: path.suffix.lower() == ".npz",
+    open=MedmnistSource,
+    is_file=True,
+    has_columns=True,
+)

@@ -12,6 +12,7 @@ from doubleread.files import sha256
 from doubleread.images.arrays import check_count, open_npy
 from doubleread.images.folder import PARTS
 from doubleread.images.pixels import check_pixels, mode_of
+from doubleread.images.reader import Reader
 from doubleread.nouns import Item, Split
 
 
@@ -68,3 +69,6 @@ def _array_paths(root: Path) -> Iterator[tuple[Path, Split | None]]:
     for top, part in tops or [(root, None)]:
         for path in sorted(top.glob("*.npy")):
             yield path, part
+
+
+READER = Reader(kind="npy", layout="a folder with one .npy per class", fits=looks_like_npy, open=NpySource)

@@ -29,35 +29,41 @@ MOST = 100_000
 class PhantomSpec:
     """What the phantom holds; every knob has a known effect.
 
-    `size` is the side in pixels; `contrast` scales the density of the pneumonia (0: the classes do not differ), and
-    `test_contrast` does in the test part (None: as in the others). `prevalence` is the share of PNEUMONIA in the test
-    part, `train_prevalence` that in the training and validation parts (None: equal classes; the parts keep their
-    sizes). `exposure_shift` is the exposure of the test part minus that of the others, in stops: below 0 its films are
-    lighter. `repeat_subjects` is the share of subjects with several images, two to `most_images`. `duplicates` is how
-    many images of the test part are copies from the training part, `train_duplicates` how many of the training part are
-    copies of others there. `label_noise` is the share of each training class that is listed as the other,
-    `test_label_noise` that of each test class.
-
-    Raises:
-        UserError: a value that is not allowed.
+    Raises: UserError: a value that is not allowed.
     """
 
     seed: int = 0
+    """What every image is drawn from."""
     size: int = 256
+    """The side in pixels."""
     train_per_class: int = 1000
+    """Images of each class in the training part, where it has equal classes."""
     val_per_class: int = 0
+    """The same in the validation part; 0 for none."""
     test_per_class: int = 200
+    """The same in the test part; 0 for none."""
     contrast: float = 1.0
+    """Scales the density of the pneumonia; with 0 the classes do not differ."""
     test_contrast: float | None = None
+    """The same in the test part; as in the others where it is left out."""
     prevalence: float | None = None
+    """The share of PNEUMONIA in the test part, which keeps its size; half where it is left out."""
     train_prevalence: float | None = None
+    """The same in the training and validation parts."""
     exposure_shift: float = -0.5
+    """The exposure of the test part minus that of the others, in stops: below 0 its films are lighter."""
     repeat_subjects: float = 0.2
+    """The share of subjects with several images."""
     most_images: int = 4
+    """The most images of a subject that has several."""
     duplicates: int = 0
+    """Images of the test part that are copies from the training part."""
     train_duplicates: int = 0
+    """Images of the training part that are copies of others there."""
     label_noise: float = 0.0
+    """The share of each training class that is listed as the other."""
     test_label_noise: float = 0.0
+    """The same in the test part."""
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0, 2**63 - 1)

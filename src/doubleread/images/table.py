@@ -15,6 +15,7 @@ from doubleread.files import read_text, sha256
 from doubleread.images.dicom_folder import begins_as_dicom, case_of, header_or_none
 from doubleread.images.folder import PARTS
 from doubleread.images.image_file import decode_file, mode_of_file, read_image_file
+from doubleread.images.reader import Reader
 from doubleread.images.salt import salted
 from doubleread.nouns import Item, Split
 
@@ -213,3 +214,13 @@ def _text(value: object) -> str:
         # whole numbers with gaps are stored as numbers with a point
         return str(int(value))
     return "" if value is None or value != value else str(value)
+
+
+READER = Reader(
+    kind="table",
+    layout=f"a table ({', '.join(sorted(TABLES, key=len))})",
+    fits=lambda path: path.suffix.lower() in TABLES,
+    open=TableSource,
+    is_file=True,
+    has_columns=True,
+)

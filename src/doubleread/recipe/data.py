@@ -25,32 +25,34 @@ Intensity = Annotated[Literal["raw", "unit", "standard", "image"], expecting("ra
 
 
 class Sample(Spec):
-    """How many cases are drawn from the source: `train` before validation is split off, and `test`.
-
-    With `per: class` the numbers count the cases of each class, else all of them, in the source's proportions.
-    """
+    """How many cases are drawn from the source."""
 
     train: WholeFromOne
+    """Cases of training, before validation is split off."""
     test: WholeFromOne
+    """Test cases."""
     per: Annotated[Literal["class", "all"], expecting("class or all")]
+    """Whether the numbers count the cases of each `class`, or of `all` together, in the source's proportions."""
     seed: WholeFromZero
+    """What the draw depends on."""
 
 
 class DrawnSplit(Spec):
-    """A split drawn from the source's training part, which its own validation part joins first.
-
-    `val` is the fraction for validation; `test` the fraction for the test set where the source has none of its own.
-    `by: case` splits images, `by: subject` keeps all images of a subject together, `by: group` joins subjects, too,
-    that have a byte-identical image in common; `test_by: case` draws the test set by case all the same.
-    `resample: per_seed` redraws training and validation for every seed; the test set stays.
-    """
+    """A split drawn from the source's training part, which its own validation part joins first."""
 
     val: OpenFraction
+    """The fraction for validation."""
     by: Annotated[Literal["case", "subject", "group"], expecting("case, subject or group")]
+    """`case` splits images; `subject` keeps all images of a subject together; `group` joins subjects, too, that have a
+    byte-identical image in common."""
     seed: WholeFromZero
+    """What the draw depends on."""
     test: Fraction = 0.0
+    """The fraction for the test set, where the source has none of its own."""
     test_by: Annotated[Literal["case"], expecting("case")] | None = None
+    """`case` draws the test set by case, whatever `by` says."""
     resample: Annotated[Literal["once", "per_seed"], expecting("once or per_seed")] = "once"
+    """`per_seed` redraws training and validation for every seed; the test set stays."""
 
 
 def _kind_of_split(value: Any) -> str:
@@ -64,15 +66,17 @@ Split = Annotated[
 
 
 class Columns(Spec):
-    """What the columns of a table are called that are the path, the label, the subject and the split.
-
-    Of a MedMNIST file with several labels for each image, `label` is the one that is used, by number or name.
-    """
+    """What the columns of a table are called."""
 
     path: Text | None = None
+    """The column with the path of the image, from the table's folder."""
     label: Annotated[Text, BeforeValidator(_as_text)] | None = None
+    """The column with the class; of a MedMNIST file with several labels for each image the one that is used, by number
+    or name."""
     subject: Text | None = None
+    """The column with the person that the image comes from."""
     split: Text | None = None
+    """The column with the split that the table itself puts it in."""
 
     def named(self) -> dict[str, str]:
         """Return those that are given."""
@@ -80,35 +84,38 @@ class Columns(Spec):
 
 
 class DataSpec(Spec):
-    """The `data` part of a study file.
-
-    `source` is a name or a path, or `{name: phantom, …}` with the phantom's knobs; `kind` overrides what the path looks
-    like, and `columns` names those of a table. `positive` is the class that counts as 1, the first of these names that
-    the source has. `subject` is the rule that finds the subject of an image, the first that fits every image: `given`,
-    `kermany`, `case` (every image its own subject), or a regular expression. `channels`: `grey`, one, or `rgb`, three.
-    `intensity` is how pixels enter the model: `raw` 0–255, `unit` 0–1, `standard`, less the mean and over the SD of the
-    training pixels, or `image`, the same by each image's own pixels, which takes out how it was exposed. Pixels of 16
-    bits count as those of 8 with finer steps between.
-    """
+    """The `data` part of a study file."""
 
     source: Text | dict[str, Any]
+    """A path; a relative one is looked up beside the file first. Or `phantom`, or `{name: phantom, …}` with its knobs.
+    """
     image_size: Size
+    """The side in pixels; images are made square, with antialiasing."""
     intensity: Intensity
+    """How pixels enter the model: `raw`, 0 to 255; `unit`, 0 to 1; `standard`, less the mean and over the SD of the
+    training pixels; or `image`, the same by each image's own pixels, which takes out how it was exposed. Pixels of 16
+    bits count as those of 8 with finer steps between."""
     split: Split
+    """`given` keeps the source's own parts; else how they are drawn."""
     channels: Annotated[Literal["grey", "rgb"], expecting("grey or rgb")] = "grey"
-    kind: (
-        Annotated[
-            Literal["folder", "dicom", "npy", "medmnist", "table", "phantom"],
-            expecting("folder, dicom, npy, medmnist, table or phantom"),
-        ]
-        | None
-    ) = None
+    """`grey`, one channel, or `rgb`, three, for images in colour."""
+    kind: Text | None = None
+    """What the source is, where the path is not to be judged by its looks."""
     columns: Columns | None = None
+    """What the columns of a table are called."""
     positive: Names | None = None
+    """Of two classes the one that counts as 1; of a list the first that the source has. Not needed for classes 0 and 1;
+    left out for more than two."""
     sample: Sample | None = None
+    """How many cases are drawn; all of them where it is left out."""
     subject: Names | None = None
+    """The rule that finds the subject of an image, of a list the first that fits every image: `given` by the source,
+    `kermany`, `case` (every image its own), or a regular expression that is searched in the case's path. Without it
+    what the source says, else every image its own."""
     skip_unreadable: Switch = False
+    """Leave out images that cannot be used, and count them; otherwise they stop the study."""
     allow_leakage: Text | None = None
+    """Why images or subjects may stand in two splits; without it they stop the study."""
 
     def preparation(self) -> dict[str, Any]:
         """Return what decides the prepared set: everything but the intensity, which is applied in training."""
