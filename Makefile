@@ -10,13 +10,16 @@
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
 # make clusters  every test on real clusters of Ray and Slurm, with all that is taken away from them (root, slurm-wlm)
 # make soak    100 kills of running studies, 5,000 runs in one store, 5,000 damaged files for every reader
+# make package   build the sdist and the wheel into dist/, check what they hold, try the wheel in a new environment
+# make lock    write requirements/: every version with its hashes, for this platform and this Python
+# make pictures   draw the pictures of the documentation again, from the code
 # make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters docs clean
+.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters package lock pictures docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -36,6 +39,10 @@ help:
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
+.venv/installed-release: .venv/installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[release]'
+	@touch $@
+
 demo: .venv/installed
 	@echo "Both reports on the built-in phantom: synthetic images, 64 x 64 pixels, 6 seeds an arm. A few minutes on two cores."
 	$(BIN)/doubleread reproduce all --set data.image_size=64 --seeds 6 --store demo/runs --html demo/report.html
@@ -45,8 +52,8 @@ test: .venv/installed-dev
 	$(BIN)/pytest -n $(JOBS)
 
 check: .venv/installed-dev
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/pyright
 	$(BIN)/pytest tests/test_layers.py
 
@@ -82,9 +89,18 @@ clusters: .venv/installed-dev
 	set -e; folder=$$(mktemp -d); trap '.ci/slurm stop "$$folder"' EXIT; \
 	export "$$(.ci/slurm start "$$folder" | tail -n 1)"; $(BIN)/pytest -m 'cluster or not cluster' tests/engines
 
+package: .venv/installed-release
+	$(BIN)/python -m tools.package
+
+lock: .venv/installed-release
+	$(BIN)/python -m tools.lock
+
+pictures: .venv/installed-dev
+	$(BIN)/python -m tools.pictures
+
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
 
 clean:
-	rm -rf .venv demo site bench diagnosis soak .pytest_cache .ruff_cache
+	rm -rf .venv demo site dist bench diagnosis soak .pytest_cache .ruff_cache

@@ -117,6 +117,14 @@ def test_colour_says_what_grey_does_not(results, colours, tmp_path):
             " or balanced",
         ),
         (
+            {"threshold": ["youden", 0.7]},
+            "study.yaml, threshold: it has no effect with 3 classes, not two; delete it",
+        ),
+        (
+            {"gap": {"leakage": True}},
+            "study.yaml, gap.leakage: the parts of the gap are for two classes, not 3; delete it",
+        ),
+        (
             {"data": {"positive": "red"}},
             "data.positive: the source has 3 classes, blue, green, red; expected two, of which one is positive; delete"
             " it to compare recipes on all classes, or check the folder above the class folders",

@@ -30,6 +30,7 @@ from doubleread.study import (
     Study,
     Variant,
     data_key,
+    default_thresholds,
     document_of,
     engine_of,
     leakage_variant,
@@ -135,10 +136,8 @@ def check_classes(study: Study, plan: Plan, sets: Mapping[str, PreparedSet]) -> 
         if not isinstance(loss.class_weights, str) and len(loss.class_weights) != classes:
             found = f"{len(loss.class_weights)} class weights for {classes} classes"
             raise UserError(f"{place}.class_weights", found, "expected one for each", "or balanced")
-    if study.measures_leakage and classes > 2:
-        raise UserError(
-            f"{study.place}, gap.leakage", f"the parts of the gap are for two classes, not {classes}", "", "delete it"
-        )
+    if classes > 2:
+        _refuse_for_two_classes(study, classes)
     known = CASE_METRICS if classes == 2 else CLASS_METRICS
     reported = [(metric, f"experiments.{e.name}.reported") for e in study.experiments for metric in e.reported]
     for metric, where in [*((claim.metric, f"claims.{claim.id}") for claim in study.claims), *reported]:
@@ -146,6 +145,18 @@ def check_classes(study: Study, plan: Plan, sets: Mapping[str, PreparedSet]) -> 
         if name in SCORES and name not in known:
             found = f"{metric} is not a metric of {classes} classes"
             raise UserError(f"{study.place}, {where}", found, f"expected one of {', '.join(known)}")
+
+
+def _refuse_for_two_classes(study: Study, classes: int) -> None:
+    """Refuse what a study asks for that only two classes have."""
+    if study.measures_leakage:
+        raise UserError(
+            f"{study.place}, gap.leakage", f"the parts of the gap are for two classes, not {classes}", "", "delete it"
+        )
+    if study.thresholds != default_thresholds():
+        raise UserError(
+            f"{study.place}, threshold", f"it has no effect with {classes} classes, not two", "", "delete it"
+        )
 
 
 def _tried(plan: Plan, sets: dict[str, PreparedSet]) -> list[str]:
