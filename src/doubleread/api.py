@@ -36,6 +36,7 @@ from doubleread.report import (
     save_figures,
     thresholds_frame,
     waterfall_figure,
+    write_markdown,
     write_page,
     write_tables,
 )
@@ -197,6 +198,10 @@ class Results:
     def save_figures(self, folder: str | Path) -> list[Path]:
         """Write every figure as PNG, SVG and PDF and return the files."""
         return save_figures(self.result, Path(folder))
+
+    def save_markdown(self, folder: str | Path) -> list[Path]:
+        """Write the study as a page of Markdown with its figures beside it and return the files."""
+        return write_markdown(self.result, Path(folder))
 
 
 def find_study(name: str | Path, store: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
