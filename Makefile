@@ -10,16 +10,18 @@
 # make diagnosis   does the diagnosis of the gap name a known cause, do its intervals hold? phantoms (DRAWS=40)
 # make clusters  every test on real clusters of Ray and Slurm, with all that is taken away from them (root, slurm-wlm)
 # make soak    100 kills of running studies, 5,000 runs in one store, 5,000 damaged files for every reader
+# make mutants   change the statistics, schedules and study files in thousands of ways, one at a time: do the tests notice?
 # make package   build the sdist and the wheel into dist/, check what they hold, try the wheel in a new environment
 # make lock    write requirements/: every version with its hashes, for this platform and this Python
 # make pictures   draw the pictures of the documentation again, from the code
+# make reference   write the generated parts of docs/reference from the program itself
 # make docs    build the documentation into site/
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters package lock pictures docs clean
+.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters mutants package lock pictures reference docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -89,6 +91,10 @@ clusters: .venv/installed-dev
 	set -e; folder=$$(mktemp -d); trap '.ci/slurm stop "$$folder"' EXIT; \
 	export "$$(.ci/slurm start "$$folder" | tail -n 1)"; $(BIN)/pytest -m 'cluster or not cluster' tests/engines
 
+mutants: .venv/installed-release
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(JOBS)
+	$(BIN)/python -m tools.mutants
+
 package: .venv/installed-release
 	$(BIN)/python -m tools.package
 
@@ -98,9 +104,12 @@ lock: .venv/installed-release
 pictures: .venv/installed-dev
 	$(BIN)/python -m tools.pictures
 
+reference: .venv/installed-dev
+	$(BIN)/python -m tools.reference
+
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
 
 clean:
-	rm -rf .venv demo site dist bench diagnosis soak .pytest_cache .ruff_cache
+	rm -rf .venv demo site dist bench diagnosis soak mutants .pytest_cache .ruff_cache

@@ -90,7 +90,10 @@ class Pruned:
 
 
 class Results:
-    """What a store has of a study: tables as pandas DataFrames, figures, the report."""
+    """What a store has of a study: tables as pandas DataFrames, figures, the report.
+
+    Shares are fractions, times seconds; what does not exist is NaN. Nothing shows the test scores of a sealed study.
+    """
 
     def __init__(self, result: StudyResult, counts: Counts | None = None) -> None:
         self.result = result
@@ -122,11 +125,11 @@ class Results:
         return ensembles_table(self.result)
 
     def curves(self) -> pd.DataFrame:
-        """Return a row for each arm, seed and epoch."""
+        """Return a row for each arm, seed and epoch, from 1: rate, losses, accuracies, seconds."""
         return curves_table(self.result)
 
     def logits(self) -> pd.DataFrame:
-        """Return a row for each arm, seed and validation or test case."""
+        """Return a row for each arm, seed and validation or test case: subject, split, label, logit or logits."""
         return logits_table(self.result)
 
     def gap(self) -> pd.DataFrame:
@@ -145,7 +148,7 @@ class Results:
         """Return a waterfall for each arm, from validation accuracy to test accuracy.
 
         Raises:
-            UserError: no run has finished.
+            UserError: no run has finished, the test images are sealed, or there are more than two classes.
         """
         if self.result.sealed or len(self.result.classes) > 2:
             why = "the test images are sealed" if self.result.sealed else "the gap in parts is for two classes"
@@ -170,7 +173,7 @@ class Results:
         """Return every arm's metric, each seed a dot, beside the reported number.
 
         Raises:
-            UserError: there is no metric of that name, or the study's test images are sealed.
+            UserError: there is no metric of that name, it is none of the study's classes, or it is sealed.
         """
         if metric not in metric_names():
             raise UserError("metric", f'unknown metric "{metric}"', did_you_mean(metric, metric_names()))
@@ -186,17 +189,17 @@ class Results:
         return forest_figure(self.result.claims)
 
     def save_report(self, path: str | Path) -> Path:
-        """Write the report as one HTML file and return its path."""
+        """Write the report as one HTML file that works offline and return its path."""
         check_target(Path(path), "path")
         write_page([self.result], Path(path))
         return Path(path)
 
     def save_tables(self, folder: str | Path) -> list[Path]:
-        """Write every table as CSV and JSON and return the files."""
+        """Write every table as CSV and JSON, arms and claims as LaTeX and Markdown, too; return the files."""
         return write_tables(self.result, Path(folder))
 
     def save_figures(self, folder: str | Path) -> list[Path]:
-        """Write every figure as PNG, SVG and PDF and return the files."""
+        """Write every figure as PNG, SVG and PDF; return the files."""
         return save_figures(self.result, Path(folder))
 
     def save_markdown(self, folder: str | Path) -> list[Path]:

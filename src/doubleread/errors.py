@@ -11,7 +11,8 @@ class UserError(Exception):
     """Bad input; the command line prints it without a traceback and exits with 2.
 
     `place` is a file, a path in the study file or an option; `found` what is there; `allowed` what may be;
-    `next_step` what to do. `str()` gives the whole message on one line, or more where `found` lists things.
+    `next_step` what to do; the last two are empty where there is nothing to say. `str()` gives the whole message on one
+    line, or more where `found` lists things.
     """
 
     exit_code = 2

@@ -10,27 +10,36 @@ import typer
 from doubleread import __version__
 from doubleread.cli.data_app import data_app
 from doubleread.cli.options import (
+    ArmArgument,
     AssumptionsOption,
     CheckpointOption,
     ColumnOption,
+    CompareOption,
     DataOption,
     DeviceOption,
     EngineOption,
+    FiguresOption,
     GiveUpOption,
+    HtmlOption,
     ImagesArgument,
     JsonOption,
+    MapsOption,
+    MarkdownOption,
     MlflowOption,
     ModelPath,
     OwnCodeOption,
     SeedsOption,
     SetOption,
     StoreOption,
+    StudyInStore,
     StudyName,
+    TablesOption,
     TensorboardOption,
     ThreadsOption,
+    UnsealOption,
     WorkersOption,
 )
-from doubleread.cli.program import run_program
+from doubleread.cli.program import exits, run_program
 
 app = typer.Typer(
     name="doubleread",
@@ -41,6 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+STOPPED = "a run failed, it was stopped, or the disk is full (what has finished is kept)"
 
 
 def _version(wanted: bool) -> None:
@@ -58,7 +68,7 @@ def _root(
     """Options of the program itself."""
 
 
-@app.command()
+@app.command(epilog=exits(STOPPED))
 def reproduce(
     which: Annotated[str, typer.Argument(metavar="[a|b|all]", help="Report a, report b, or both.")] = "all",
     data: DataOption = None,
@@ -69,11 +79,15 @@ def reproduce(
     checkpoint_every: CheckpointOption = 60.0,
     give_up_after: GiveUpOption = 600.0,
     store: StoreOption = Path("runs"),
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Where the report goes.")] = None,
+    html: HtmlOption = None,
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Reproduce the two course reports, on the built-in phantom or on real images with --data."""
+    """Reproduce the two course reports, on the built-in phantom or on real images with --data.
+
+    Trains their studies and writes one report, into the store unless --html says where; figures and tables stand beside
+    it in the store.
+    """
     from doubleread.cli.train import reproduce_command
     from doubleread.runner import Care, How
 
@@ -82,7 +96,7 @@ def reproduce(
     reproduce_command(which, data, seeds, how, store, html, settings, as_json)
 
 
-@app.command()
+@app.command(epilog=exits(STOPPED))
 def run(
     study: StudyName,
     data: DataOption = None,
@@ -99,7 +113,11 @@ def run(
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Train what the store does not have yet of a study."""
+    """Train what the store does not have yet of a study.
+
+    Goes on adding seeds where the study says until: decided. With --assumptions the report then says in how many
+    settings each verdict holds.
+    """
     from doubleread.cli.train import run_command
     from doubleread.runner import Care, How
 
@@ -113,7 +131,9 @@ def run(
     run_command(study, data, seeds, how, store, settings, as_json, tracking)
 
 
-@app.command()
+@app.command(
+    epilog=exits(refused="bad input, or a leak that the study does not allow, after it is shown with its cases")
+)
 def check(
     study: StudyName,
     data: DataOption = None,
@@ -125,16 +145,21 @@ def check(
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Audit every image and label, print the plan and the differences it could detect; nothing is trained."""
+    """Audit every image and label, print the plan and the differences it could detect; nothing is trained.
+
+    Reads every image, looks for faults in images, splits and labels, and prints every setting, the time and the disk
+    that the plan takes, and for each claim the smallest difference that the study could detect: from runs that the
+    store has, else from prior. Where there is no store, it leaves nothing behind.
+    """
     from doubleread.cli.check import check_command
 
     check_command(study, data, seeds, workers, device, assumptions, store, settings, as_json)
 
 
-@app.command()
+@app.command(epilog=exits("the loss is not finite before the first step"))
 def lr(
     study: StudyName,
-    arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm, as check names it.")],
+    arm: ArmArgument,
     data: DataOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The seed that it trains.")] = 0,
     low: Annotated[float, typer.Option("--from", metavar="RATE", help="The first rate.")] = 1e-6,
@@ -147,24 +172,29 @@ def lr(
     settings: SetOption = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
-    """Find a learning rate to start from: train an arm briefly while the rate rises; nothing is kept."""
+    """Find a learning rate to start from: train an arm briefly while the rate rises; nothing is kept.
+
+    The range test of Smith (2017). It suggests the rate at which the loss falls fastest, from one seed: a start for a
+    study of rates, not a finding.
+    """
     from doubleread.cli.lr import lr_command
 
     lr_command(study, arm, data, seed, low, high, steps, figure, store, settings, as_json)
 
 
-@app.command()
+@app.command(epilog=exits("--verify found something damaged"))
 def status(
-    study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
-    ] = None,
+    study: StudyInStore = None,
     store: StoreOption = Path("runs"),
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every stored file and list what is damaged; run trains just that.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the states of runs, and the time left of those under way."""
+    """Show the states of runs, and the time left of those under way.
+
+    Also why runs are not done, and the jobs that Slurm has of a study. What --verify finds damaged is marked as failed.
+    """
     if verify:
         from doubleread.cli.verify import verify_command
 
@@ -175,39 +205,30 @@ def status(
         status_command(study, store, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def report(
     study: StudyName,
     seeds: SeedsOption = None,
     store: StoreOption = Path("runs"),
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report to FILE.")] = None,
-    figures: Annotated[Path | None, typer.Option("--figures", metavar="DIR", help="Write PNG, SVG and PDF.")] = None,
-    tables: Annotated[
-        Path | None, typer.Option("--tables", metavar="DIR", help="Write CSV, JSON, LaTeX, Markdown.")
-    ] = None,
-    markdown: Annotated[
-        Path | None,
-        typer.Option("--markdown", metavar="DIR", help="Write a page for a site: STUDY.md and its figures."),
-    ] = None,
-    unseal: Annotated[
-        bool, typer.Option("--unseal", help="Show the test scores of a sealed study; the report counts how often.")
-    ] = False,
-    compare: Annotated[
-        str | None, typer.Option("--compare", metavar="OTHER", help="Another study of the store, side by side.")
-    ] = None,
-    explain: Annotated[
-        str | None,
-        typer.Option("--explain", metavar="METHOD", help="Saliency maps of the worst cases, by a method of explain."),
-    ] = None,
+    html: HtmlOption = None,
+    figures: FiguresOption = None,
+    tables: TablesOption = None,
+    markdown: MarkdownOption = None,
+    unseal: UnsealOption = False,
+    compare: CompareOption = None,
+    explain: MapsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the verdicts and tables of a study, and write its report, figures and tables."""
+    """Print the verdicts and tables of a study, and write its report, figures and tables.
+
+    Verdicts first, then every arm beside the reported numbers, then why test differs from validation.
+    """
     from doubleread.cli.report import report_command
 
     report_command(study, seeds, store, html, figures, tables, markdown, unseal, compare, explain, as_json)
 
 
-@app.command()
+@app.command(epilog=exits("a run could not be sent, or another process sends them (the same command sends the rest)"))
 def track(
     study: StudyName,
     mlflow: MlflowOption = None,
@@ -221,20 +242,24 @@ def track(
     track_command(study, mlflow, tensorboard, store, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def single(
     reported: Annotated[
         list[str], typer.Argument(metavar="RIGHT/IMAGES…", help="Such as 291/400 278/400, or 72.75%/400.")
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """What one run each can show: intervals and paired tests from reported accuracies, with no training."""
+    """What one run each can show: intervals and paired tests from reported accuracies, with no training.
+
+    Of each run the Wilson interval; of each pair the largest number of images judged differently at which McNemar's
+    exact test stays below .05.
+    """
     from doubleread.cli.single import single_command
 
     single_command(reported, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def judge(
     logits: Annotated[
         str,
@@ -243,17 +268,19 @@ def judge(
     claims: Annotated[str, typer.Option("--claims", metavar="FILE", help="A file of claims, or a study file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Verdicts from anyone's logits, with no training."""
+    """Verdicts from anyone's logits, with no training.
+
+    Every run has the same test cases. A file of claims holds claims and margin, and arms: {name: {factor: level}} for
+    trends and grids. Where there are validation logits, the gap in its parts is printed, too.
+    """
     from doubleread.cli.judge import judge_command
 
     judge_command(logits, claims, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def prune(
-    study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")
-    ] = None,
+    study: StudyInStore = None,
     keep: Annotated[str, typer.Option("--keep", metavar="best|none", help="Which weights stay, of each arm.")] = "best",
     store: StoreOption = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
@@ -265,7 +292,7 @@ def prune(
     prune_command(study, keep, store, dry_run, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def new(
     path: Annotated[str, typer.Argument(metavar="[PATH]", help="The images; the phantom by default.")] = "phantom",
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The study file to write.")] = Path("study.yaml"),
@@ -278,10 +305,10 @@ def new(
     new_command(path, out, columns, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def export(
     study: StudyName,
-    arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm, as check names it.")],
+    arm: ArmArgument,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="This seed; by default the best on validation.")
     ] = None,
@@ -303,7 +330,7 @@ def export(
     export_command(study, arm, seed, ensemble, out, onnx, threshold, store, as_json)
 
 
-@app.command()
+@app.command(epilog=exits("an image cannot be read (the rest is done)"))
 def predict(
     model: ModelPath,
     images: ImagesArgument,
@@ -318,7 +345,7 @@ def predict(
     predict_command(model, images, out, threads, own_code, as_json)
 
 
-@app.command()
+@app.command(epilog=exits("an image cannot be read (the rest is done)"))
 def explain(
     model: ModelPath,
     images: ImagesArgument,
@@ -338,7 +365,7 @@ def explain(
     explain_command(model, images, out, method, towards, own_code, as_json)
 
 
-@app.command()
+@app.command(epilog=exits())
 def serve(
     store: StoreOption = Path("runs"),
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
@@ -357,7 +384,10 @@ def serve(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve web pages to watch studies, start them, read reports, and try a model on an image."""
+    """Serve web pages to watch studies, start them, read reports, and try a model on an image.
+
+    Until Ctrl-C. Needs the extra serve: pip install 'doubleread[serve]'.
+    """
     from doubleread.cli.serve import serve_command
 
     serve_command(store, host, port, token, names, studies, model, as_json)

@@ -32,7 +32,7 @@ ColumnOption = Annotated[
 ]
 DataOption = Annotated[str | None, typer.Option("--data", metavar="PATH", help="Images to use instead of the study's.")]
 SeedsOption = Annotated[
-    int | None, typer.Option("--seeds", metavar="N", min=1, help="Train and report seeds 0 to N-1.")
+    int | None, typer.Option("--seeds", metavar="N", min=1, help="Seeds 0 to N-1, instead of the study's.")
 ]
 WorkersOption = Annotated[
     int | None,
@@ -49,7 +49,9 @@ DeviceOption = Annotated[
 EngineOption = Annotated[
     str | None,
     typer.Option(
-        "--engine", metavar="local|ray|slurm", help="Which machines: this one, a cluster of Ray, the queue of Slurm."
+        "--engine",
+        metavar="local|ray|slurm",
+        help="Which machines: this one, a cluster of Ray, the queue of Slurm; by default what the study says.",
     ),
 ]
 CheckpointOption = Annotated[
@@ -69,4 +71,35 @@ MlflowOption = Annotated[
 ]
 TensorboardOption = Annotated[
     Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write runs into DIR for TensorBoard.")
+]
+ArmArgument = Annotated[str, typer.Argument(metavar="ARM", help="An arm: EXPERIMENT/LABEL, such as loss/bce.")]
+StudyInStore = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study in the store; all by default.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the report there: one file that works offline.")
+]
+FiguresOption = Annotated[
+    Path | None, typer.Option("--figures", metavar="DIR", help="Write every figure there as PNG, SVG and PDF.")
+]
+TablesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tables",
+        metavar="DIR",
+        help="Write every table there as CSV and JSON; arms and claims as LaTeX and Markdown, too.",
+    ),
+]
+MarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", metavar="DIR", help="Write a page for a site: STUDY.md and its figures.")
+]
+UnsealOption = Annotated[
+    bool, typer.Option("--unseal", help="Show the test scores of a sealed study; the report counts how often.")
+]
+CompareOption = Annotated[
+    str | None, typer.Option("--compare", metavar="OTHER", help="Another study of the store, side by side.")
+]
+MapsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explain", metavar="METHOD", help="Saliency maps of the worst test cases in the HTML, by a method of explain."
+    ),
 ]

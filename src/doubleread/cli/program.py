@@ -13,6 +13,11 @@ INTERRUPTED = 130
 """What Typer ends with where Ctrl-C was pressed."""
 
 
+def exits(failed: str = "the work could not be finished", refused: str = "bad input") -> str:
+    """Return the last paragraph of a command's help: what its exit codes mean."""
+    return f"Exit codes: 0 fine; 1 {failed}; 2 {refused}."
+
+
 def run_program(app: Callable[[], object]) -> None:
     """Run the program; bad input exits with 2, failed work with 1."""
     try:

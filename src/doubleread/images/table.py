@@ -218,7 +218,7 @@ def _text(value: object) -> str:
 
 READER = Reader(
     kind="table",
-    layout=f"a table ({', '.join(sorted(TABLES, key=len))})",
+    layout=f"a table ({', '.join(sorted(TABLES, key=lambda ending: (len(ending), ending)))})",
     fits=lambda path: path.suffix.lower() in TABLES,
     open=TableSource,
     is_file=True,

@@ -86,7 +86,7 @@ def calls(logits: np.ndarray) -> np.ndarray:
 
 
 def ranking(labels_N: np.ndarray, logits: np.ndarray) -> float:
-    """Return the AUROC of logits (N,), or the mean over the classes of that of (N, C) logits, each against the rest."""
+    """Return the AUROC; of more than two classes, logits (N, C), the mean of each class against the rest."""
     if logits.ndim == 1:
         return auroc(labels_N, logits)
     each = [auroc((labels_N == c).astype(np.int64), logits[:, c]) for c in range(logits.shape[1])]

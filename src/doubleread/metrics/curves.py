@@ -13,9 +13,9 @@ CURVES = {"train_loss": -1, "train_accuracy": 1, "val_loss": -1, "val_accuracy":
 def roughness(values_E: np.ndarray, _improves: int) -> float:
     """Return how far a curve swings about a course that is straight over three epochs; NaN with fewer than three.
 
-    √(mean of squared second differences / 6), in the curve's own unit: for noise of standard deviation σ about a
-    straight line it estimates σ (Gasser, Sroka & Jennen-Steinmetz 1986). A steep but steady fall counts as smooth,
-    which the standard deviation of a curve, or its total movement, would not do.
+    In the curve's own unit: for noise of standard deviation σ about a straight line it estimates σ (Gasser, Sroka &
+    Jennen-Steinmetz 1986). A steep but steady fall counts as smooth, which the standard deviation of a curve, or its
+    total movement, would not do.
     """
     if len(values_E) < 3:
         return float("nan")
@@ -37,15 +37,18 @@ def change_after_peak(values_E: np.ndarray, improves: int) -> float:
 
 
 def change(values_E: np.ndarray, _improves: int) -> float:
-    """Return the last value less the first, the mean over the first epoch for a training curve."""
+    """Return the last value less the first.
+
+    The first value of a training curve is the mean over the first epoch.
+    """
     return float(values_E[-1] - values_E[0])
 
 
 def steadiness(values_E: np.ndarray, improves: int) -> float:
     """Return the share of a curve's whole movement that is improvement.
 
-    1 for a curve that only improves, 0.5 for one that goes up and down and gets nowhere (or never moves). Unlike a
-    count of improving epochs, it does not mind a trembling at the end that is small beside the rise.
+    It is 0.5, too, where a curve never moves. Unlike a count of improving epochs, it does not mind a trembling at the
+    end that is small beside the rise.
     """
     steps = improves * np.diff(values_E)
     moved = np.abs(steps).sum()

@@ -16,9 +16,11 @@ from doubleread.model_file.reading import Given, columns_of, read_images
 def predict(
     model: Predictor, images: Sequence[Given] | np.ndarray | str | Path, *, threads: int | None = None
 ) -> pd.DataFrame:
-    """Return what a model says of images, a row each: see `columns_of`; a file that cannot be read has an `error`.
+    """Return what a model says of images, a row each, with the columns of the command `predict`.
 
-    `images` are a path or several, one array (height, width), or several of (height, width[, 3]), uint8 or uint16.
+    `images` are a path or several, one array (height, width), or several of (height, width[, 3]), uint8 or uint16. One
+    that cannot be read has the reason as its `error`, and nothing else. `threads` are those of the model, by default as
+    many as in training: others change the last bits.
     """
     alone = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2)
     given: Sequence[Any] = [images] if alone else list(cast("Sequence[Given]", images))

@@ -68,40 +68,46 @@ TestTime = Annotated[Literal["none", "flip"], expecting("none or flip")]
 
 
 class Recipe(Spec):
-    """A complete training recipe: everything about a run but its data and its seed.
-
-    `batch_size` counts cases; the last batch of an epoch may be shorter. `threads` is the number of CPU threads of
-    the run; results depend on it, so it is part of the recipe. `precision` is that of the products: `fp32`; `bf16`,
-    the factors of a perceptron's first layer rounded to bfloat16 (in the reference loop those of every layer, by
-    autocast) while weights and moments stay float32; or `auto`, bf16 where the benchmark has shown that a perceptron
-    gains on this processor, else fp32.
-
-    `augmentation` changes training images as they are drawn. `sampling`: `all` cases once an epoch, or `balanced`, as
-    many of each class, those of smaller classes several times. `warmup`: epochs in which the rate rises from nothing to
-    what the schedule says. `clip_norm`: the gradient is scaled down to this length where it is longer. `accumulate`: a
-    batch is computed in so many parts, whose gradients are added; it takes less memory. `ema`: what is evaluated and
-    kept is the exponential average of the weights over the steps, this part of which stays in each. `stop` ends a run
-    early. `keep`: the weights of the `last` epoch, or of the `best`, the first with the highest validation AUROC.
-    `test_time` `flip`: a case's logit is the mean of those of the image and of its mirror image.
-    """
+    """A complete training recipe: everything about a run but its data and its seed."""
 
     model: ModelSpec
+    """The network."""
     loss: LossSpec
+    """What is minimised."""
     optimizer: OptimizerSpec
+    """What turns gradients into steps."""
     schedule: ScheduleSpec
+    """How the learning rate moves over the run."""
     batch_size: WholeFromOne
+    """Cases of a batch; the last one of an epoch may be shorter."""
     epochs: WholeFromOne
+    """How often training goes through the training cases."""
     threads: WholeFromOne = 1
+    """CPU threads of a run. Results depend on it in their last bits, so it is part of the recipe."""
     precision: Precision = "fp32"
+    """That of the products: `fp32`; `bf16`, the factors of a perceptron's first layer rounded to bfloat16 (in the
+    reference loop those of every layer, by autocast) while weights and moments stay float32; or `auto`, bf16 where the
+    benchmark has shown that a perceptron gains on this processor, else fp32."""
     augmentation: Annotated[Augmentation | None, OrNone] = None
+    """How training images are changed as they are drawn."""
     sampling: Sampling = "all"
+    """`all` cases once an epoch, or `balanced`, as many of each class, those of smaller classes several times."""
     warmup: NotNegative = 0.0
+    """Epochs in which the rate rises from nothing to what the schedule says; fewer than `epochs`."""
     clip_norm: Annotated[Positive | None, OrNone] = None
+    """The gradient is scaled down to this length where it is longer."""
     accumulate: WholeFromOne = 1
+    """A batch is computed in so many parts, whose gradients are added: it takes less memory. The update is that of the
+    whole batch, but for batch norm, which sees a part."""
     ema: Annotated[OpenFraction | None, OrNone] = None
+    """What is evaluated and kept is the exponential average of the weights over the steps, this part of which stays in
+    each."""
     stop: Annotated[Stop | None, OrNone] = None
+    """When a run ends before its last epoch."""
     keep: Keep = "last"
+    """The weights of the `last` epoch, or of the `best`, the first with the highest validation AUROC."""
     test_time: TestTime = "none"
+    """With `flip` a case's logit is the mean of those of the image and of its mirror image."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:

@@ -19,15 +19,16 @@ InitFile = Text | None
 
 
 class Mlp(Spec):
-    """A multilayer perceptron on the flattened pixels: linear layers with ReLU between them.
-
-    `hidden` are the widths of the hidden layers, first to last; `dropout` the probability that a hidden unit is
-    set to zero in training (Srivastava et al. 2014), after each hidden ReLU.
+    """A multilayer perceptron on the flattened pixels: linear layers with ReLU between them. The only model with fast
+    paths of its own.
     """
 
     name: Literal["mlp"]
     hidden: tuple[WholeFromOne, ...]
+    """Widths of the hidden layers, first to last."""
     dropout: Fraction = 0.0
+    """The probability that a hidden unit is set to zero in training, after each hidden ReLU (Srivastava et al. 2014).
+    """
     init: InitFile = None
 
     @model_validator(mode="after")
@@ -47,16 +48,15 @@ class Linear(Spec):
 
 
 class Cnn(Spec):
-    """A small residual network for grey medical images (see `models.cnn`).
-
-    `widths` are the channels of its stages, `blocks` the residual blocks of each; the first layer and every stage
-    halve the sides of the image. `dropout` stands before the last layer.
-    """
+    """A small residual network for grey medical images (see `models.cnn`)."""
 
     name: Literal["cnn"]
     widths: Annotated[tuple[WholeFromOne, ...], Field(min_length=1, max_length=6)] = (32, 64, 128, 256)
+    """Channels of its stages; the first layer and every stage halve the sides of the image."""
     blocks: Annotated[tuple[WholeFromOne, ...], Field(min_length=1, max_length=6)] = (1, 2, 2, 2)
+    """Residual blocks of each stage, as many numbers as `widths` has."""
     dropout: Fraction = 0.0
+    """The probability of dropout before the last layer."""
     init: InitFile = None
 
     @model_validator(mode="after")
@@ -88,10 +88,11 @@ class ResNet50(Spec):
 
 
 class DenseNet121(Spec):
-    """DenseNet-121 (Huang et al. 2017), MONAI's in two dimensions; `dropout` stands in each of its layers."""
+    """DenseNet-121 (Huang et al. 2017), MONAI's in two dimensions."""
 
     name: Literal["densenet121"]
     dropout: Fraction = 0.0
+    """The probability of dropout in each of its dense layers."""
     init: InitFile = None
 
 
@@ -103,18 +104,19 @@ class EfficientNetB0(Spec):
 
 
 class Vit(Spec):
-    """A vision transformer (Dosovitskiy et al. 2021), MONAI's; its defaults are the sizes of ViT-Tiny (Touvron 2021).
-
-    `patch` is the side of a patch in pixels, of which a whole number must fill the image; `width` the length of its
-    vector, shared by `heads` heads in each of `depth` layers.
-    """
+    """A vision transformer (Dosovitskiy et al. 2021), MONAI's; by default with the sizes of ViT-Tiny (Touvron 2021)."""
 
     name: Literal["vit"]
     patch: WholeFromOne = 16
+    """The side of a patch in pixels, of which a whole number must fill the image."""
     width: WholeFromOne = 192
+    """The length of a patch's vector, shared by the heads: a multiple of `heads`."""
     depth: WholeFromOne = 12
+    """Layers."""
     heads: WholeFromOne = 3
+    """Attention heads in each layer."""
     dropout: Fraction = 0.0
+    """The probability of dropout in every layer."""
     init: InitFile = None
 
     @model_validator(mode="after")
@@ -135,7 +137,7 @@ def _importable(name: str) -> str:
 
 
 class OwnModel(Spec):
-    """The user's own network: `name` is `my_package.nets:Net`, any other key is handed to it as it stands.
+    """The user's own network: any key but `name` and `init` is handed to it as it stands.
 
     It is called with `outputs` and, where its signature has them, `channels` and `image_size`; it takes images of shape
     (batch, channels, height, width) and gives logits of shape (batch, outputs).
@@ -144,6 +146,7 @@ class OwnModel(Spec):
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, AfterValidator(_importable), expecting(f"a module, a colon and a name, such as {OWN}")]
+    """The module, a colon, and the class or function that builds the network."""
     init: InitFile = None
 
     @property

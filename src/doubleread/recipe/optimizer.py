@@ -10,13 +10,17 @@ from doubleread.recipe.spec import ByName, Fraction, NotNegative, Positive, Spec
 
 
 class Adam(Spec):
-    """Adam (Kingma & Ba 2015); `lr` is the rate, `weight_decay` is added to the gradient."""
+    """Adam (Kingma & Ba 2015)."""
 
     name: Literal["adam"]
     lr: Positive
+    """The learning rate."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
     eps: Positive = 1e-8
+    """Added to the denominator."""
     weight_decay: NotNegative = 0.0
+    """Times the weights, added to the gradient."""
 
 
 class AdamW(Spec):
@@ -24,9 +28,13 @@ class AdamW(Spec):
 
     name: Literal["adamw"]
     lr: Positive
+    """The learning rate."""
     weight_decay: NotNegative
+    """Times the rate and the weights, taken from the weights at each step."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """As in `adam`."""
     eps: Positive = 1e-8
+    """As in `adam`."""
 
 
 class Sgd(Spec):
@@ -34,9 +42,13 @@ class Sgd(Spec):
 
     name: Literal["sgd"]
     lr: Positive
+    """The learning rate."""
     momentum: Fraction
+    """The part of the last step that is taken again."""
     nesterov: Switch = False
+    """Nesterov's momentum; it takes a momentum above 0."""
     weight_decay: NotNegative = 0.0
+    """Times the weights, added to the gradient."""
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Sgd:

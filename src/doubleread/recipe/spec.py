@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
@@ -29,16 +30,22 @@ def unmet(text: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "{expected}", {"expected": text})
 
 
-def expecting(text: str) -> WrapValidator:
-    """Let a value that does not fit be answered with `expected …`, whatever was wrong with it."""
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a wrong value is answered with; the reference shows the same `text`."""
 
-    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+    text: str
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
             return handler(value)
         except ValidationError as error:
-            raise unmet(text) from error
+            raise unmet(self.text) from error
 
-    return WrapValidator(validate)
+
+def expecting(text: str) -> WrapValidator:
+    """Let a value that does not fit be answered with `expected …`, whatever was wrong with it."""
+    return WrapValidator(Expected(text))
 
 
 def _named(value: Any) -> Any:

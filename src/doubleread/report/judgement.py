@@ -25,7 +25,7 @@ from doubleread.study import default_thresholds, load_claims
 
 
 class Judgement:
-    """Claims about anyone's logits, with their verdicts."""
+    """Claims about anyone's logits, with their verdicts. Shares are fractions, a number that does not exist is NaN."""
 
     def __init__(self, results: Sequence[ClaimResult], evidence: Evidence) -> None:
         self.results = tuple(results)

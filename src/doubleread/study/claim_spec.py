@@ -11,6 +11,7 @@ from doubleread.recipe.spec import Size, Spec, Text, expecting, unmet
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 FIRST_KEYS = ("better", "higher", "lower", "same", "trend", "best", "worst", "arm")
 Number = Annotated[float, Field(strict=True, ge=-1e9, le=1e9), expecting("a number")]
+ArmName = Annotated[Any, expecting("an arm")]
 
 
 class ClaimSpec(Spec):
@@ -18,9 +19,7 @@ class ClaimSpec(Spec):
 
     Exactly one of `better`, `higher`, `lower` (with `than`), `same`, `trend`, `best`, `worst` and `arm` (with `above`
     or `below`). An arm is the label of its level, or, in a grid, `{factor: label, …}`; factors left out there are
-    averaged over, so that `{loss: bce}` is the main effect, and `all` is the mean of every arm. With `more_at` and
-    `than_at` the claim is that the difference is larger at one level of another factor than at another one. `on`
-    names the curve of a curve's metric, `says` what was claimed, in words.
+    averaged over, so that `{loss: bce}` is the main effect, and `all` is the mean of every arm.
     """
 
     id: Annotated[
@@ -28,7 +27,9 @@ class ClaimSpec(Spec):
         Field(strict=True, pattern="^[a-z0-9][a-z0-9-]{0,59}$"),
         expecting("up to 60 small letters, digits and hyphens, such as bce-beats-ce"),
     ]
+    """Its name, once in a study."""
     metric: Text
+    """What it is about."""
     on: (
         Annotated[
             Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"],
@@ -36,23 +37,41 @@ class ClaimSpec(Spec):
         ]
         | None
     ) = None
+    """Of a curve's metric, which curve."""
     role: Annotated[Literal["primary", "secondary"], expecting("primary or secondary")] = "primary"
+    """Each role is a family of its own for the correction for several claims."""
     margin: Size | None = None
+    """The smallest difference that matters, in place of the study's."""
     says: Text | None = None
-    better: Any = None
-    higher: Any = None
-    lower: Any = None
-    than: Any = None
+    """What was claimed, in words."""
+    better: ArmName = None
+    """The arm that is said to be better, in the metric's own good direction."""
+    higher: ArmName = None
+    """The arm that is said to be higher."""
+    lower: ArmName = None
+    """The arm that is said to be lower."""
+    than: ArmName = None
+    """The other arm, beside `better`, `higher` or `lower`."""
     more_at: dict[str, Any] | None = None
+    """The level of another factor at which the difference is said to be larger."""
     than_at: dict[str, Any] | None = None
+    """The level at which it is said to be smaller, beside `more_at`."""
     same: Annotated[tuple[Any, Any], expecting("a list of two arms")] | None = None
+    """Two arms that are said to be within ± the margin."""
     trend: Annotated[Literal["increasing", "decreasing"], expecting("increasing or decreasing")] | None = None
+    """Over the levels of a factor, which are numbers above 0."""
     factor: Text | None = None
-    best: Any = None
-    worst: Any = None
-    arm: Any = None
+    """Which factor the trend is over, in a grid."""
+    best: ArmName = None
+    """The arm that is said to be the best of all."""
+    worst: ArmName = None
+    """The arm that is said to be the worst of all."""
+    arm: ArmName = None
+    """One arm, that is held against a number."""
     above: Number | None = None
+    """The number that the arm is said to be above."""
     below: Number | None = None
+    """The number that the arm is said to be below."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> ClaimSpec:

@@ -20,18 +20,23 @@ from doubleread.study.yaml_file import read_mapping
 
 
 class FileClaim(ClaimSpec):
-    """A claim about arms of a file of logits; with `experiment`, about those whose names begin with it and a slash."""
+    """A claim about arms of a file of logits."""
 
     experiment: Text | None = None
+    """The arms are those whose names begin with it and a slash."""
 
 
 class ClaimsFile(Spec):
-    """Claims and margins; `arms` gives the levels of arms, `{name: {factor: level}}`, for trends and grids."""
+    """A file of claims alone, for `judge`."""
 
     question: Text | None = None
+    """What is asked, in a sentence."""
     margin: dict[Text, Size] = Field(default_factory=dict)
+    """By metric, the smallest difference that matters, as in a study file."""
     arms: dict[Text, dict[str, Any]] = Field(default_factory=dict)
+    """The levels of the arms, `{name: {factor: level}}`, for trends and grids."""
     claims: Annotated[tuple[FileClaim, ...], Field(min_length=1)]
+    """The claims, as in a study file."""
 
 
 def load_claims(source: str | Path, arms: Iterable[str]) -> tuple[Claim, ...]:

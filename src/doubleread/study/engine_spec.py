@@ -24,38 +24,47 @@ LEAST_MINUTES = 1
 
 
 class EngineSpec(Spec):
-    """The `engine` block of a study: where its runs are trained, and what a run or a job asks for there.
-
-    Ray: `gpus` of a run, which may be a fraction; `retries`, how often Ray makes a lost run again. Slurm: `partition`,
-    `account`, `qos`, `constraint` as sbatch has them; `gpus`, `cpus`, `memory_gb` and `minutes` of a job; runs that are
-    estimated to take less than `batch_minutes` together share one; `environment`, one of those in the site file.
-    """
+    """The `engine` block of a study: where its runs are trained, and what a run or a job asks for there."""
 
     name: Annotated[EngineName, expecting("local, ray or slurm")]
+    """This machine, a cluster of Ray, or the queue of Slurm."""
     gpus: NotNegative = 0.0
+    """GPUs of a run with Ray, where it may be a part of one; of a job with Slurm. With GPUs, runs are trained on CUDA.
+    """
     retries: Annotated[int, Field(strict=True, ge=0, le=100), expecting("a whole number from 0 to 100")] = 3
+    """How often Ray makes a lost run again."""
     partition: Text | None = None
+    """Of a job of Slurm, as sbatch has it."""
     account: Text | None = None
+    """Of a job of Slurm, as sbatch has it."""
     qos: Text | None = None
+    """Of a job of Slurm, as sbatch has it."""
     constraint: Text | None = None
+    """Of a job of Slurm, as sbatch has it: ask for one kind of machine."""
     cpus: WholeFromOne | None = None
+    """Cores of a job of Slurm, which makes `cpus` ÷ `threads` runs at once; the recipe's `threads` where it is left
+    out."""
     memory_gb: Positive | None = None
+    """Memory of a job of Slurm, for all runs that it makes at once, in GiB."""
     minutes: Annotated[int, Field(strict=True, ge=LEAST_MINUTES), expecting(f"a whole number ≥ {LEAST_MINUTES}")] = 60
+    """The time limit of a job of Slurm, in minutes."""
     batch_minutes: NotNegative = 10.0
+    """Runs that are estimated to take less than this together, in minutes, share a job of Slurm; 0 for a job each."""
     environment: Text | None = None
+    """The name of one of the environments in the site file, for jobs of Slurm."""
 
 
 class SiteSpec(Spec):
-    """What a site file says of one engine: what a study may say, and what is for the user alone to say.
-
-    `address` of a cluster of Ray, `host:port`; lines of shell that a job of Slurm begins with, in `setup`, or in
-    `environments` by name, one of which a study may choose; further `options` of sbatch.
-    """
+    """What a site file says of one engine: what a study may say, and what is for the user alone to say."""
 
     address: Text | None = None
+    """Of a cluster of Ray: `host:port`, or `auto`."""
     setup: tuple[Text, ...] = ()
+    """Lines of shell that a job of Slurm begins with."""
     environments: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    """Such lines by name, one of which a study may choose."""
     options: dict[Text, Text | int | bool] = Field(default_factory=dict)
+    """Further options of sbatch, by name."""
 
 
 class Engine(EngineSpec, SiteSpec):

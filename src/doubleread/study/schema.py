@@ -28,13 +28,12 @@ Name = Annotated[
 
 
 class Reported(Spec):
-    """A number that a report gives: exact, or `about 60`, `>= 0.1`, `0.90 to 0.95`.
-
-    `value` is the number where there is one; `text` what stands in tables.
-    """
+    """A number that a report gives: exact, or `about 60`, `>= 0.1`, `0.90 to 0.95`."""
 
     text: str
+    """What stands in tables."""
     value: float | None
+    """The number, where there is one."""
 
 
 def _reported(value: Any) -> Any:
@@ -55,45 +54,46 @@ ReportedNumber = Annotated[
 
 
 class ExperimentSpec(Spec):
-    """One experiment: what varies, what is fixed otherwise than in the study's base, and what was reported.
-
-    `base` maps dotted paths to values; `factors` maps dotted paths to lists of levels; `reported` maps a metric to
-    the numbers by the label of their level, or, in a grid, to a list of `{arm: {factor: label, …}, value: number}`;
-    `claims` are statements about its arms, made before anything trains.
-    """
+    """One experiment: what varies, what is fixed otherwise than in the study's base, and what was reported."""
 
     title: Text | None = None
+    """What it is called in tables and figures; its name where it is left out."""
     base: dict[str, Any] = Field(default_factory=dict)
+    """What is otherwise than in the study's base: dotted paths to values."""
     factors: Annotated[
         dict[str, Annotated[tuple[Any, ...], Field(min_length=1), expecting("a list of one level or more")]],
         Field(min_length=1),
     ]
+    """What varies: dotted paths to lists of levels; several give the full grid, of at most 100 arms."""
     reported: dict[Text, dict[Any, Any] | list[Any]] = Field(default_factory=dict)
+    """What a report says: by metric, the numbers by the label of their level; in a grid a list of `{arm: {factor:
+    label, …}, value: number}`."""
     claims: Annotated[tuple[ClaimSpec, ...], Field(max_length=MOST_CLAIMS)] = ()
+    """Statements about its arms, made before anything trains."""
 
 
 class Prior(Spec):
-    """What is known of a metric before anything trains, for the smallest detectable difference.
-
-    `seed_sd` is the standard deviation over seeds of one arm; `case_sd` that of a difference of two arms over test
-    sets of this size, the square root of the test set's part.
-    """
+    """What is known of a metric before anything trains, for the smallest detectable difference."""
 
     seed_sd: Size
+    """The standard deviation over seeds of one arm."""
     case_sd: Size | None = None
+    """That of a difference of two arms over test sets of this size, the square root of the test set's part."""
 
 
 class Assumption(Spec):
-    """A setting that a report leaves out: what is assumed, what else it could have been, and why we assume it.
-
-    `experiments` are those that it holds for, all of them where it is left out.
-    """
+    """A setting that a report leaves out: what is assumed, what else it could have been, and why we assume it."""
 
     path: Text
+    """The dotted path of the setting, as in a factor."""
     assumed: Any
+    """What is assumed."""
     alternatives: Annotated[tuple[Any, ...], Field(min_length=1), expecting("a list of one value or more")]
+    """What else it could have been; `run --assumptions` trains these, one at a time."""
     because: Text
+    """Why we assume it."""
     experiments: Annotated[tuple[Name, ...], Field(min_length=1), expecting("a list of experiments")] | None = None
+    """Those that it holds for; all of them where it is left out."""
 
     @model_validator(mode="after")
     def _all_different(self) -> Assumption:
@@ -104,35 +104,37 @@ class Assumption(Spec):
 
 
 class GapSpec(Spec):
-    """What is asked of the difference between validation and test.
-
-    `leakage` trains every arm a second time on a split by groups, the same test set beside it, to measure what subjects
-    and copies on both sides of the study's own split are worth.
-    """
+    """What is asked of the difference between validation and test."""
 
     leakage: Switch
+    """Train every arm that splits by case a second time on a split by groups, the same test set beside it, to measure
+    what subjects and copies on both sides of the study's own split are worth."""
 
 
 class Reporting(Spec):
-    """What only its author knows of a study's data, for the report's checklist; it changes no number.
-
-    `licence` of the images, `reference_standard`: who or what gave the labels, and how; `population` and `exclusions`:
-    who was imaged, and which images were left out before the source was made; `external_test`: one made elsewhere.
-    """
+    """What only its author knows of a study's data, for the report's checklist; it changes no number."""
 
     licence: Text | None = None
+    """The licence of the images."""
     reference_standard: Text | None = None
+    """Who or what gave the labels, and how."""
     population: Text | None = None
+    """Who was imaged."""
     exclusions: Text | None = None
+    """Which images were left out before the source was made."""
     external_test: Text | None = None
+    """A test set made elsewhere."""
 
 
 class Contradiction(Spec):
     """What a report leaves contradictory, and how the study shows it."""
 
     about: Text
+    """What it is about."""
     says: Text
+    """What the report says, and says otherwise elsewhere."""
     shown: Text
+    """How the study shows it."""
 
 
 def _seed_numbers(value: Any) -> Any:
@@ -157,14 +159,14 @@ Seeds = Annotated[
 
 
 class UntilDecided(Spec):
-    """Seeds that are added until every claim is decided, or more seeds cannot help: see `stats.looks`.
-
-    A study starts with `min` seeds an arm and has at most `max`, looked at in at most five steps fixed beforehand.
-    """
+    """Seeds that are added until every claim is decided, or more seeds cannot help: see `stats.looks`."""
 
     min: Annotated[int, Field(strict=True, ge=FEWEST_SEEDS), expecting(f"a whole number ≥ {FEWEST_SEEDS}")]
+    """Seeds that each arm starts with."""
     max: Annotated[int, Field(strict=True, le=MOST_SEEDS), expecting("a whole number above min, at most 10,000")]
+    """Seeds that an arm has at most; there are at most five looks, fixed beforehand."""
     until: Annotated[Literal["decided"], expecting("decided")]
+    """The only rule that there is."""
 
     @model_validator(mode="after")
     def _grows(self) -> UntilDecided:
@@ -183,29 +185,42 @@ SeedsOrGrowing = Annotated[
 
 
 class StudyFile(Spec):
-    """A whole study file.
-
-    `margin` maps a metric to the smallest difference that matters, `prior` to what is known of it beforehand. `gap`
-    asks for more about validation and test, `threshold` for operating points beside 0.5, which never replace it. `test:
-    sealed` keeps every score on the test images, and all that compares them with others, from being computed until
-    `report --unseal`. `keep_weights`: of `all` runs, of the `best` run of each arm (the highest validation AUROC, then
-    the lowest seed), or of `none`. `engine` is where runs are trained, on this machine where it is left out.
-    """
+    """A whole study file."""
 
     study: Name
+    """Its name, in the store and in the report."""
     question: Text
+    """What it asks, in a sentence."""
     data: DataSpec
+    """Which images, and how they are drawn, split and scaled."""
     base: Recipe
+    """The recipe that the arms share."""
     seeds: SeedsOrGrowing
+    """N for seeds 0 to N − 1, or a list of them; or seeds that are added where a claim is open."""
     experiments: Annotated[dict[Name, ExperimentSpec], Field(min_length=1)]
+    """By name, each with its own factors."""
     keep_weights: Annotated[Literal["all", "best", "none"], expecting("all, best or none")] = "all"
+    """Those of `all` runs, of the `best` run of each arm (the highest validation AUROC, then the lowest seed) once the
+    study is done, or of `none`."""
     margin: dict[Text, Size] = Field(default_factory=dict)
+    """By metric, the smallest difference that matters; a claim needs one. Accuracy, AUROC and macro AUROC have 0.02
+    where the file is silent."""
     prior: dict[Text, Prior] = Field(default_factory=dict)
+    """By metric, what is known of it before anything trains."""
     assumptions: dict[Name, Assumption] = Field(default_factory=dict)
+    """By name, settings that a report leaves out."""
     contradictions: tuple[Contradiction, ...] = ()
+    """What a report leaves contradictory."""
     gap: GapSpec | None = None
+    """What more is asked of the difference between validation and test."""
     test: Annotated[Literal["open", "sealed"], expecting("open or sealed")] = "open"
+    """`sealed` keeps every score on the test images, and all that compares them with others, from being computed until
+    `report --unseal`."""
     threshold: Thresholds = Field(default=DEFAULT, validate_default=True)
+    """Operating points to show beside 0.5, which they never replace; one or a list."""
     source_note: Text | None = None
+    """Where the reported numbers come from."""
     reporting: Reporting = Field(default_factory=Reporting)
+    """What only you know of the data, for the report's checklist."""
     engine: Annotated[EngineSpec, ByName] | None = None
+    """Where its runs are trained; on this machine where it is left out. It changes no number."""

@@ -20,16 +20,16 @@ Above0 = Annotated[float, Field(gt=0, le=1e6), expecting("a number above 0, at m
 
 
 class ThresholdSpec(Spec):
-    """One rule of choosing a threshold on validation, or a fixed probability.
-
-    `name` is `fixed` (with `value`, a probability), `youden`, `sensitivity` or `specificity` (with `value`, the least
-    that is wanted) or `cost` (with what a false negative and a false positive cost).
-    """
+    """One rule of choosing a threshold on validation, or a fixed probability."""
 
     name: Literal["fixed", "youden", "sensitivity", "specificity", "cost"]
+    """Which rule."""
     value: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The probability, of `fixed`; the least that is wanted, of `sensitivity` and `specificity`."""
     false_negative: Above0 | None = None
+    """What a false negative costs, of `cost`."""
     false_positive: Above0 | None = None
+    """What a false positive costs, of `cost`."""
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ class Cosine(Schedule):
 
     name: Literal["cosine"]
     min_lr: NotNegative = 0.0
+    """The rate at the end."""
     per: Per = "epoch"
 
     def rate(self, lr: float, moment: Moment) -> Rate:

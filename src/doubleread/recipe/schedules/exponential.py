@@ -13,6 +13,7 @@ class Exponential(Schedule):
 
     name: Literal["exponential"]
     gamma: Positive
+    """What the rate is multiplied by each time."""
     per: Per = "epoch"
 
     def rate(self, lr: float, moment: Moment) -> Rate:

@@ -13,6 +13,7 @@ class LinearDecay(Schedule):
 
     name: Literal["linear"]
     min_lr: NotNegative = 0.0
+    """The rate at the end."""
     per: Per = "epoch"
 
     def rate(self, lr: float, moment: Moment) -> Rate:

@@ -14,19 +14,24 @@ from doubleread.recipe.spec import Fraction, OpenFraction, Positive, Switch, unm
 class OneCycle(Schedule):
     """Up to `max_lr`, then down to almost nothing, along two half cosines (Smith & Topin 2019; PyTorch's defaults).
 
-    It starts at max_lr / div_factor, peaks after the fraction `pct_start` of the run and ends at
-    max_lr / (div_factor · final_div_factor); the optimizer's own rate is not used. With `cycle_momentum`, momentum
-    (Adam's first beta) moves the other way, from `max_momentum` to `base_momentum` and back.
+    The optimizer's own rate is not used.
     """
 
     name: Literal["onecycle"]
     max_lr: Positive
+    """The rate at the peak."""
     pct_start: OpenFraction = 0.3
+    """The fraction of the run after which it peaks."""
     div_factor: Positive = 25.0
+    """It starts at max_lr / div_factor."""
     final_div_factor: Positive = 1e4
+    """It ends at max_lr / (div_factor · final_div_factor)."""
     cycle_momentum: Switch = True
+    """Whether momentum (Adam's first beta) moves the other way, down while the rate rises."""
     base_momentum: Fraction = 0.85
+    """The momentum at the peak of the rate."""
     max_momentum: Fraction = 0.95
+    """The momentum at the start and at the end."""
     per: Per = "batch"
 
     @model_validator(mode="after")

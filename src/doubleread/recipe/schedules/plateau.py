@@ -19,8 +19,11 @@ class Plateau(Schedule):
 
     name: Literal["plateau"]
     factor: OpenFraction
+    """What the rate is multiplied by."""
     patience: WholeFromZero
+    """Epochs in a row without a fall that are borne; at most the number of epochs − 3."""
     min_lr: NotNegative = 0.0
+    """The lowest rate; below the optimizer's."""
 
     def rate(self, lr: float, moment: Moment) -> Rate:
         """See `Schedule`."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 from doubleread.recipe.spec import Spec, expecting
 
 Per = Annotated[Literal["epoch", "batch"], expecting("epoch or batch")]
+"""When the rate changes: after each epoch, or after each batch."""
 
 
 class Rate(NamedTuple):

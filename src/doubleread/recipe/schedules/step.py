@@ -13,7 +13,9 @@ class Step(Schedule):
 
     name: Literal["step"]
     every: WholeFromOne
+    """Epochs, or batches, between two falls."""
     gamma: Positive
+    """What the rate is multiplied by at each fall."""
     per: Per = "epoch"
 
     def rate(self, lr: float, moment: Moment) -> Rate:
