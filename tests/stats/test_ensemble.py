@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from doubleread.metrics import CASE_METRICS, probabilities
 from doubleread.stats import CASE_COVARIANCES, ensemble, ensemble_logits
+from doubleread.stats.contrast import estimated
 
 
 def case_variance(metric, labels_N, logits_N):
@@ -36,6 +37,12 @@ def test_equal_runs_are_one_run():
     assert found.case_var == pytest.approx(case_variance("auroc", labels, one))
 
 
+def test_ensembles_that_do_not_differ_have_no_variance_of_the_seeds():
+    # the mean of three times 0.1 is not 0.1 to the bit
+    found = ensemble(np.zeros((3, 4)), lambda _: 0.1, lambda _: 0.0)
+    assert (found.value, found.seed_var) == (0.1, 0.0)
+
+
 def test_one_run_has_no_interval():
     found = averaged("accuracy", np.array([[1.0, -1.0, 2.0, -2.0]]), np.array([1, 0, 1, 1]))
     assert found.value == 0.75
@@ -52,6 +59,24 @@ def test_more_seeds_shrink_the_seeds_part_and_leave_the_cases():
     assert many.case_var == pytest.approx(few.case_var, rel=0.5)
     assert many.df > 29
     assert many.value > np.mean([CASE_METRICS["auroc"](labels, run) for run in logits])
+
+
+@pytest.mark.parametrize("runs", [2, 6, 35])
+def test_the_seeds_part_is_the_jackknife_written_out(runs):
+    rng = np.random.default_rng(6)
+    labels = np.repeat([0, 1], 40)
+    logits = rng.normal(labels, 1.0) + rng.normal(size=(runs, 80))
+    groups = min(runs, 30)
+    without = [
+        CASE_METRICS["auroc"](labels, ensemble_logits(logits[np.arange(runs) % groups != g])) for g in range(groups)
+    ]
+    expected = sum((one - np.mean(without)) ** 2 for one in without) * (groups - 1) / groups
+    found = averaged("auroc", logits, labels)
+    assert found.seed_var == pytest.approx(expected)
+    assert found == estimated(found.value, found.seed_var, found.case_var, groups)
+    many = np.stack([-logits / 2, logits / 2], axis=2)
+    again = ensemble(many, partial(CASE_METRICS["auroc"], labels), partial(case_variance, "auroc", labels))
+    assert again.seed_var == pytest.approx(expected)
 
 
 @pytest.mark.slow

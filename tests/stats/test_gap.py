@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doubleread.stats import PARTS, BothSplits, Scored, gap_draws, gap_of
+from doubleread.stats import PARTS, BothSplits, GapDraws, Scored, gap_draws, gap_of
 
 SUBJECTS = {"val": "v", "test": "t", "grouped": "g"}
 
@@ -200,3 +200,108 @@ def test_a_constant_predictor_has_a_gap_of_prevalence_alone(rng):
     assert found.gap.value == pytest.approx(0.5)
     assert found.prevalence.value == pytest.approx(0.5)
     assert found.ranking.value == pytest.approx(0)
+
+
+def made(leakage=0.0, prevalence=0.0, threshold=0.0, ranking=0.0, *, seeds=8, has_leakage=False, noise=0.002):
+    """Return what an arm's gap is made of, with these parts; the subjects add nothing to its variance."""
+    val = 0.9
+    at_v = val - leakage
+    at_t = at_v - prevalence
+    best_v = at_t + 0.01
+    best_t = best_v - ranking
+    test = at_t - best_v + best_t - threshold
+    row = np.array([val, at_v, at_t, best_v, test, best_t])
+    measured = row + noise * np.random.default_rng(0).normal(size=(seeds, 6))
+    redrawn = np.broadcast_to(row, (20, seeds, 6))
+    return GapDraws(
+        measured_RQ=measured, redrawn_BKQ=redrawn.copy(), places_K=np.arange(seeds), has_leakage=has_leakage
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind", "named"),
+    [
+        ({"ranking": 0.08, "threshold": 0.03}, "mostly", ("ranking", "threshold")),
+        ({"threshold": 0.08, "ranking": 0.03}, "mostly", ("threshold", "ranking")),
+        ({"ranking": 0.04, "threshold": 0.05, "prevalence": 0.03}, "mixed", ("threshold", "ranking", "prevalence")),
+        ({"leakage": 0.1, "ranking": 0.02, "has_leakage": True}, "mostly", ("leakage", "ranking")),
+        (
+            {"leakage": 0.04, "ranking": 0.05, "threshold": 0.03, "has_leakage": True},
+            "mixed",
+            ("ranking", "leakage", "threshold"),
+        ),
+        ({"ranking": -0.02, "threshold": -0.05, "prevalence": 0.01}, "reverse", ("threshold", "ranking")),
+        ({"threshold": 0.1, "ranking": -0.1}, "none", ()),
+        ({}, "none", ()),
+        ({"ranking": 0.08, "seeds": 6}, "mostly", ("ranking",)),
+        ({"ranking": 0.08, "seeds": 5}, "undecided", ()),
+    ],
+)
+def test_what_a_gap_is_called(parts, kind, named):
+    found = gap_of([made(**parts)])
+    assert (found.verdict.kind, found.verdict.parts) == (kind, named)
+
+
+def test_parts_are_the_differences_that_their_names_say():
+    parts = {"leakage": 0.01, "prevalence": 0.02, "threshold": 0.03, "ranking": 0.04}
+    found = gap_of([made(**parts, has_leakage=True, noise=0.0)])
+    assert {name: part.value for name, part in found.parts().items()} == pytest.approx(parts)
+    assert (found.val.value, found.test.value, found.gap.value) == pytest.approx((0.9, 0.8, 0.1))
+    assert gap_of([made(**parts, noise=0.0)]).leakage is None
+
+
+def test_several_arms_are_their_mean_over_the_seeds_that_all_have_redrawn():
+    one, two = made(ranking=0.02), made(ranking=0.06)
+    assert gap_of([one, two]).ranking.value == pytest.approx(
+        (gap_of([one]).ranking.value + gap_of([two]).ranking.value) / 2
+    )
+    rng = np.random.default_rng(1)
+    noise = 0.01 * rng.normal(size=(20, 1, 6))
+    wide, few = (
+        GapDraws(
+            measured_RQ=arm.measured_RQ, redrawn_BKQ=arm.redrawn_BKQ[:, places] + noise, places_K=np.array(places),
+            has_leakage=False,
+        )
+        for arm, places in ((one, [0, 1, 2, 5]), (two, [5, 2, 7]))
+    )  # fmt: skip
+    expected = np.var((noise @ np.array([1.0, 0, 0, 0, -1, 0])).ravel(), ddof=1)
+    assert gap_of([wide, few]).gap.case_var == pytest.approx(expected)
+    both = gap_of([made(leakage=0.1, ranking=0.05, has_leakage=True), made(leakage=0.1, ranking=0.05)])
+    assert both.leakage is None, "measured in every arm or not at all"
+    assert both.verdict.parts == ("ranking",)
+
+
+def test_the_draws_of_some_seeds_in_another_order():
+    whole = made(seeds=4)
+    whole.redrawn_BKQ[:] = np.arange(4)[None, :, None]
+    some = GapDraws(
+        measured_RQ=whole.measured_RQ, redrawn_BKQ=whole.redrawn_BKQ[:, [3, 1]], places_K=np.array([3, 1]),
+        has_leakage=True,
+    ).at([2, 3, 1])  # fmt: skip
+    assert np.array_equal(some.measured_RQ, whole.measured_RQ[[2, 3, 1]])
+    assert some.places_K.tolist() == [1, 2]
+    assert some.has_leakage
+    assert some.redrawn_at([2, 1])[0, :, 0].tolist() == [1, 3]
+
+
+def test_only_the_first_seeds_are_redrawn_and_leakage_needs_every_run(rng):
+    runs = study(rng, 3, {}, {}, {}, n=40)
+    (draws,) = gap_draws([runs], rng, 4, redrawn=2)
+    assert draws.has_leakage
+    assert draws.places_K.tolist() == [0, 1]
+    assert draws.measured_RQ.shape == (3, 6)
+    assert draws.redrawn_BKQ.shape == (4, 2, 6)
+    half = [runs[0], BothSplits(val=runs[1].val, test=runs[1].test)]
+    (found,) = gap_draws([half], np.random.default_rng(1), 4)
+    assert not found.has_leakage
+    none = [BothSplits(val=run.val, test=run.test) for run in half]
+    (plain,) = gap_draws([none], np.random.default_rng(1), 4)
+    assert found.measured_RQ == pytest.approx(plain.measured_RQ, abs=0.1)
+    assert np.array_equal(found.measured_RQ[:, [0, 1, 2, 4]], plain.measured_RQ[:, [0, 1, 2, 4]])
+
+
+def test_equal_sets_have_no_gap_and_a_logit_of_0_is_negative(rng):
+    part = scored(rng, 40)
+    assert gap([BothSplits(val=part, test=part)] * 6, rng, 5).verdict.kind == "none"
+    flat = Scored(logits_N=np.zeros(40), labels_N=np.repeat([1, 0], [30, 10]), subjects_N=part.subjects_N)
+    assert gap([BothSplits(val=part, test=flat)] * 6, rng, 5).test.value == pytest.approx(0.25)

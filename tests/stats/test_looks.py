@@ -8,6 +8,13 @@ from scipy.special import ndtri
 
 from doubleread.stats import Estimate, Looks, Question, Verdict, decide, look_seeds, seeds_could_decide, widened
 from doubleread.stats.contrast import t_above
+from doubleread.stats.looks import _crossing
+
+
+@pytest.fixture(autouse=True)
+def computed_anew():
+    """No test gets what another one made."""
+    _crossing.cache_clear()
 
 
 @pytest.mark.parametrize(("looks", "bound"), [(1, 1.960), (2, 2.178), (3, 2.289), (4, 2.361), (5, 2.413)])
@@ -46,7 +53,9 @@ def test_a_corrected_p_is_never_smaller_and_rises_with_p():
         assert values[-1] == 1
         assert all(value >= p for value, p in zip(values, (0.0, 1e-12, 1e-4, 0.01, 0.2, 0.5, 0.9, 1.0), strict=True))
     assert math.isnan(looks.both_sides(math.nan))
-    assert Looks((6,)).both_sides(0.03) == 0.03
+    assert math.isnan(looks.one_side(math.nan))
+    assert Looks((6,)).both_sides(0.03) == Looks((6,)).one_side(0.03) == 0.03
+    assert 0.03 < Looks((6, 9)).one_side(0.03) < 0.06
 
 
 def estimate_of(value, se, df=math.inf):
@@ -68,6 +77,12 @@ def test_a_verdict_takes_more_when_a_study_is_looked_at():
     # of two claims each p is corrected for looking first, then for their number
     pair = decide([sure, question], looks)
     assert pair[0].p_holm == pytest.approx(2 * looks.both_sides(sure.gains[0].p))
+
+
+def test_what_is_unknown_stays_so_when_it_is_looked_at():
+    (found,) = decide([Question(gains=(estimate_of(1.0, math.nan),), margin=0.1, seeds=9)], Looks((6, 9)))
+    assert (found.verdict, found.qualifier) == (Verdict.UNDECIDED, "not measured")
+    assert all(map(math.isnan, (found.p, found.p_holm, found.below_margin, found.equivalent)))
 
 
 def test_every_rival_is_corrected_before_they_are_put_together():
@@ -96,3 +111,28 @@ def test_whether_more_seeds_could_decide():
     assert not seeds_could_decide(0.0, 0.01**2, 0.02, 0.05, family=10)
     assert seeds_could_decide(0.0, 0.0, 0.02, 0.05)
     assert not seeds_could_decide(math.nan, 0.1, 0.02, 0.05)
+    assert not seeds_could_decide(math.nan, 0.0, 0.02, 0.05)
+    assert not seeds_could_decide(0.05, math.nan, 0.02, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("gain", "margin", "family", "decides"),
+    [
+        # to differ from 0 takes 1.960 standard errors, of two claims 2.241
+        (0.0197, 0.0, 1, True),
+        (0.0195, 0.0, 1, False),
+        (0.0225, 0.0, 2, True),
+        (0.0223, 0.0, 2, False),
+        # to lie below the margin takes 1.645, of two claims 1.960
+        (0.0, 0.0165, 1, True),
+        (0.0, 0.0164, 1, False),
+        (0.0, 0.0197, 2, True),
+        (0.0, 0.0195, 2, False),
+        (-0.005, 0.012, 1, True),
+        (0.005, 0.021, 1, False),
+    ],
+)
+def test_how_much_would_decide(gain, margin, family, decides):
+    assert seeds_could_decide(gain, 0.01**2, margin, 0.05, family) is decides
+    if family == 1:
+        assert seeds_could_decide(gain, 0.01**2, margin, 0.05) is decides

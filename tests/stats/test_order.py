@@ -13,6 +13,7 @@ def test_a_trend_is_the_change_from_the_lowest_to_the_highest_level():
     assert weights.sum() == pytest.approx(0)
     assert weights @ (0.7 + 0.01 * np.log(levels)) == pytest.approx(0.01 * np.log(16))
     assert trend_weights([128, 8, 32]) == pytest.approx(weights[[2, 0, 1]])
+    assert trend_weights([1e-4, 1e-2]) == pytest.approx([-1, 1])
 
 
 @pytest.mark.parametrize("levels", [[0, 1], [-1, 2]])
@@ -22,7 +23,7 @@ def test_a_level_without_a_logarithm_is_an_error(levels):
 
 
 def test_a_trend_needs_two_levels():
-    with pytest.raises(ValueError, match="two different levels"):
+    with pytest.raises(ValueError, match=r"^a trend needs two different levels$"):
         trend_weights([3, 3])
 
 
@@ -47,8 +48,26 @@ def test_seeds_that_carry_a_result():
     assert [carried_by(x) for x in (even, one, two)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("psi", "seeds"),
+    [
+        ([0, 0, 1], 0),  # of three seeds nothing is said
+        ([0, 0, 0, 1], 1),
+        ([0.1] * 9 + [1.5], 1),  # without it, the mean is between a third and a half
+        ([1, 1, 1, 5], 0),  # without it, the mean is a half, and not less
+        ([-1, 1] * 3 + [6], 1),  # the others' standard deviation is between a third and a half of all
+        ([0.2] + [0.6] * 8 + [2.0], 0),  # one is far out, but the mean stands without it
+        ([-1, 1.1] * 5, 0),  # a mean that is small beside its noise
+        ([-1, 1] * 3, 0),  # no mean, nothing to carry
+    ],
+)
+def test_when_few_seeds_carry_a_mean(psi, seeds):
+    assert carried_by(np.array(psi, dtype=float)) == seeds
+    assert carried_by(-np.array(psi, dtype=float)) == seeds
+
+
 def test_rates_of_collapse():
-    assert rates_differ(10, 10, 0, 10) == pytest.approx(2 / 184756)
+    assert rates_differ(10, 10, 0, 10) == rates_differ(0, 10, 10, 10) == pytest.approx(2 / 184756)
     assert rates_differ(1, 10, 0, 10) == pytest.approx(1.0)
 
 

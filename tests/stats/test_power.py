@@ -55,3 +55,34 @@ def test_more_cases_do_not_always_help_and_the_fewest_are_found_all_the_same():
     assert needed is not None
     assert detectable(6.0, 1.0 * 400 / needed, 6, 20) <= 5.9 < detectable(6.0, 1.0 * 400 / (needed - 1), 6, 20)
     assert detectable(6.0, 0.0, 6, 20) > 5.9
+
+
+@pytest.mark.parametrize("margin", [0.0157, 0.0163, 0.0171, 0.018, 0.019, 0.021, 0.03, 0.3])
+def test_the_search_finds_what_trying_all_finds(margin):
+    seeds = (r for r in range(6, 1000) if detectable(0.03**2, 0.005**2, r, 2) <= margin)
+    assert seeds_needed(0.03**2, 0.005**2, margin, 2) == next(seeds)
+    cases = (n for n in range(2, 3000) if detectable(0.01**2, 0.01**2 * 400 / n, 20) <= margin)
+    found = cases_needed(0.01**2, 0.01**2, 20, 400, margin)
+    assert found == next(cases)
+    assert isinstance(found, int)
+
+
+def test_two_seeds_can_be_enough_and_one_is_not():
+    needed = cases_needed(1e-8, 0.01**2, 2, 400, 0.02)
+    assert needed is not None
+    assert detectable(1e-8, 0.01**2 * 400 / needed, 2) <= 0.02 < detectable(1e-8, 0.01**2 * 400 / (needed - 1), 2)
+    assert cases_needed(1e-8, 0.01**2, 1, 400, 0.02) is None
+    assert cases_needed(1e-8, 1e-8, 20, 400, 0.5) == 2
+
+
+def test_what_has_no_part_in_it_or_is_unknown_needs_no_number():
+    assert cases_needed(0.02**2, 0.0, 20, 400, 0.02) is None, "the cases have no part in it"
+    assert cases_needed(0.02**2, math.nan, 20, 400, 0.02) is None
+    assert seeds_needed(0.02**2, math.nan, 0.02) is None
+    assert math.isnan(detectable(0.02**2, math.nan, 10))
+
+
+def test_seeds_that_agree_and_two_seeds():
+    z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    assert detectable(0.0, 0.01**2, 10) == pytest.approx(z * 0.01)
+    assert detectable(0.01**2, 0.0, 2) == pytest.approx((stats.t.ppf(0.975, 1) + stats.t.ppf(0.8, 1)) * 0.01 / 2**0.5)

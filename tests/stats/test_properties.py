@@ -7,7 +7,18 @@ import pytest
 from scipy import stats
 
 from doubleread import metrics
-from doubleread.stats import CASE_COVARIANCES, contrast, difference_covariance, prediction_interval
+from doubleread.stats import (
+    CASE_COVARIANCES,
+    MULTICLASS,
+    called_positive_covariance,
+    combined,
+    contrast,
+    covariance_of,
+    difference_covariance,
+    estimate,
+    prediction_interval,
+)
+from doubleread.stats.case_covariance import jackknifed
 
 
 @pytest.fixture
@@ -58,21 +69,21 @@ def test_the_name_of_a_subject_does_not_matter(runs):
         )
 
 
-def estimate(logits, labels, weights):
+def accuracies(logits, labels, weights):
     theta = np.array([metrics.accuracy(labels, row) for row in logits]).reshape(2, 3)
     cov = CASE_COVARIANCES["accuracy"](logits, labels, np.arange(120)).reshape(2, 3, 2, 3)
     return contrast(theta, np.array(weights), cov)
 
 
 def test_swapping_arms_flips_the_sign(runs):
-    one, two = estimate(*runs, [1.0, -1.0]), estimate(*runs, [-1.0, 1.0])
+    one, two = accuracies(*runs, [1.0, -1.0]), accuracies(*runs, [-1.0, 1.0])
     assert (one.value, one.lo, one.hi) == pytest.approx((-two.value, -two.hi, -two.lo))
     assert (one.se, one.p) == pytest.approx((two.se, two.p))
 
 
 def test_identical_arms_differ_by_nothing(runs):
     logits, labels = runs
-    found = estimate(np.concatenate([logits[:3], logits[:3]]), labels, [1.0, -1.0])
+    found = accuracies(np.concatenate([logits[:3], logits[:3]]), labels, [1.0, -1.0])
     assert (found.value, found.se, found.p) == (0.0, 0.0, 1.0)
 
 
@@ -158,3 +169,200 @@ def test_balanced_accuracy_varies_with_subjects_that_have_both_classes():
     assert found == pytest.approx(np.cov(np.array(draws).T), rel=0.12)
     # with as many cases of each class, it is accuracy
     assert found == pytest.approx(CASE_COVARIANCES["accuracy"](logits, labels, subjects))
+
+
+def test_a_contrast_is_the_formula_written_out():
+    rng = np.random.default_rng(7)
+    theta, weights = rng.normal(0.8, 0.02, size=(3, 4)), np.array([1.0, -0.25, -0.75])
+    root = 0.01 * rng.normal(size=(12, 20)) + 0.03 * np.repeat(rng.normal(size=(3, 20)), 4, axis=0)
+    cov = (root @ root.T / 20).reshape(3, 4, 3, 4)
+    psi = [sum(weights[i] * theta[i, j] for i in range(3)) for j in range(4)]
+    between = [
+        sum(weights[i] * weights[k] * cov[i, j, k, m] for i in range(3) for k in range(3))
+        for j in range(4) for m in range(4) if j != m
+    ]  # fmt: skip
+    a, b = np.var(psi, ddof=1) / 4, float(np.mean(between))
+    df = (a + b) ** 2 / (a**2 / 3)
+    half = stats.t.ppf(0.975, df) * math.sqrt(a + b)
+    found = contrast(theta, weights, cov)
+    assert b > 0
+    assert (found.value, found.seed_var, found.case_var) == pytest.approx((np.mean(psi), a, b))
+    assert (found.se, found.df) == pytest.approx((math.sqrt(a + b), df))
+    assert (found.lo, found.hi) == pytest.approx((np.mean(psi) - half, np.mean(psi) + half))
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(np.mean(psi)) / math.sqrt(a + b), df))
+    one_more = 4 * a * (1 + 1 / 4) + b * (1 + 400 / 100)
+    half = stats.t.ppf(0.975, 3) * math.sqrt(one_more)
+    assert prediction_interval(found, 4, 400, 100) == pytest.approx((np.mean(psi) - half, np.mean(psi) + half))
+
+
+def test_two_seeds_are_enough_for_an_interval():
+    found = contrast(np.array([[0.70, 0.72]]), np.ones(1), np.full((1, 2, 1, 2), 1e-4))
+    assert (found.seed_var, found.case_var) == pytest.approx((1e-4, 1e-4))
+    assert found.df == pytest.approx(4)
+    assert prediction_interval(found, 2, 400, 400)[0] < found.lo
+
+
+def test_what_is_known_of_a_mean():
+    nothing = estimate(np.zeros(0), None)
+    assert all(map(math.isnan, (nothing.value, nothing.se, nothing.p)))
+    seeds = np.array([0.1, 0.2, 0.3])
+    assert estimate(seeds, np.full((3, 3), -1.0)).case_var == 0, "a variance is not below 0"
+    unknown = estimate(seeds, np.full((3, 3), math.nan))
+    assert unknown.value == pytest.approx(0.2)
+    assert all(map(math.isnan, (unknown.case_var, unknown.se, unknown.df, unknown.lo, unknown.hi, unknown.p)))
+
+
+def test_seeds_that_agree_leave_the_cases_and_their_normal_interval():
+    found = contrast(np.full((1, 3), 0.1), np.ones(1), np.full((1, 3, 1, 3), 0.04**2))
+    assert (found.value, found.seed_var, found.df) == (0.1, 0.0, math.inf)
+    assert (found.lo, found.hi) == pytest.approx(stats.norm.interval(0.95, 0.1, 0.04))
+    assert found.p == pytest.approx(2 * stats.norm.sf(2.5))
+    certain = contrast(np.full((1, 3), 0.1), np.ones(1), None)
+    assert (certain.se, certain.lo, certain.hi) == (0.0, 0.1, 0.1)
+    assert math.isnan(certain.p)
+
+
+def test_rounding_is_no_difference_and_a_small_difference_is_none_of_it():
+    theta = np.array([[0.1 + 0.2, 0.7, 0.3], [0.3, 0.1 * 7, 0.1 * 3]])
+    assert combined(theta, np.array([1.0, -1.0]), None)[0].tolist() == [0.0, 0.0, 0.0]
+    theta[0] += 1e-9
+    assert (combined(theta, np.array([1.0, -1.0]), None)[0] > 0).all()
+    # weights of any size: rounding is beside what was added up
+    assert combined(theta * 1e-9, np.array([1e9, -1e9]), None)[0] == pytest.approx([1e-9] * 3, rel=1e-3)
+    cov = np.full((2, 3, 2, 3), 1e-4)
+    cov[0] += 1e-18
+    assert (combined(theta, np.array([1.0, -1.0]), cov)[1] == 0).all()
+    for weight, added, kept in ((1.0, 1e-9, True), (1e4, 1e-18, False), (1e4, 1e-13, True)):
+        cov = np.full((2, 3, 2, 3), 1e-4)
+        cov[0, :, 0] += added
+        assert (combined(theta, np.array([weight, -weight]), cov)[1] != 0).all() == kept
+
+
+@pytest.fixture
+def clustered():
+    """Logits (3, 90) with ties, labels, and subjects of one to three cases, some of both classes, in no order."""
+    rng = np.random.default_rng(11)
+    labels, subjects = rng.integers(0, 2, 90), rng.permutation(np.repeat([f"s{i}" for i in range(45)], 2))
+    subjects[:5] = "s7"
+    logits = rng.normal(size=(3, 90)) + 1.5 * (labels - 0.5) + 0.8 * rng.normal(size=90)
+    return logits.round(1), labels, subjects
+
+
+def summed(influence, subjects):
+    """Return Σ_s E_s E_sᵀ · P / (P − 1), written out."""
+    names = sorted(set(subjects))
+    sums = [influence[:, subjects == name].sum(axis=1) for name in names]
+    return sum(np.outer(one, one) for one in sums) * len(names) / (len(names) - 1)
+
+
+def centred(values, labels):
+    values = values.astype(float)
+    for label in (0, 1):
+        values[:, labels == label] -= values[:, labels == label].mean(axis=1, keepdims=True)
+    return values
+
+
+def test_covariances_of_shares_are_sums_over_subjects(clustered):
+    logits, labels, subjects = clustered
+    called = logits > 0
+    expected = summed(centred(called == labels, labels) / 90, subjects)
+    assert CASE_COVARIANCES["accuracy"](logits, labels, subjects) == pytest.approx(expected)
+    expected = summed(centred(called, labels) / 90, subjects)
+    assert called_positive_covariance(logits, labels, subjects) == pytest.approx(expected)
+    for name, label in (("sensitivity", 1), ("specificity", 0)):
+        mine = labels == label
+        right = centred(called == labels, labels)[:, mine] / mine.sum()
+        assert CASE_COVARIANCES[name](logits, labels, subjects) == pytest.approx(summed(right, subjects[mine]))
+
+
+def test_the_covariance_of_aurocs_is_delongs_with_subjects_summed(clustered):
+    logits, labels, subjects = clustered
+    wins = (logits[:, :, None] > logits[:, None, :]) + 0.5 * (logits[:, :, None] == logits[:, None, :])
+    pairs = wins[:, labels == 1][:, :, labels == 0]
+    theta = pairs.mean(axis=(1, 2))
+    parts = np.zeros((2, 3, 90))
+    parts[0][:, labels == 1] = (pairs.mean(axis=2) - theta[:, None]) / (labels == 1).sum()
+    parts[1][:, labels == 0] = (pairs.mean(axis=1) - theta[:, None]) / (labels == 0).sum()
+    names = sorted(set(subjects))
+    sums = [np.stack([part[:, subjects == name].sum(axis=1) for name in names], axis=1) for part in parts]
+    many = [len(set(subjects[labels == 1])), len(set(subjects[labels == 0])), len(names)]
+    expected = sum(one @ one.T * p / (p - 1) for one, p in zip(sums, many[:2], strict=True))
+    both = sums[0] @ sums[1].T * many[2] / (many[2] - 1)
+    assert CASE_COVARIANCES["auroc"](logits, labels, subjects) == pytest.approx(expected + both + both.T)
+
+
+@pytest.mark.parametrize("metric", ["f1", "brier", "mcc"])
+@pytest.mark.parametrize("subjects", [45, 300])
+def test_jackknifed_covariances_leave_out_every_subject_in_turn(clustered, metric, subjects):
+    logits, labels, names = clustered
+    if subjects == 300:
+        rng = np.random.default_rng(12)
+        labels, names = rng.integers(0, 2, 400), np.arange(400) % 300
+        logits = rng.normal(size=(2, 400)) + labels
+    every = np.unique(names)
+    value = metrics.CASE_METRICS[metric]
+    without = np.array([[value(labels[names != s], row[names != s]) for s in every] for row in logits])
+    kinds = [tuple(sorted(set(labels[names == s].tolist()))) for s in every]
+    expected = np.zeros((len(logits), len(logits)))
+    for kind in set(kinds):
+        mine = without[:, [k == kind for k in kinds]]
+        d = mine - mine.mean(axis=1, keepdims=True)
+        expected += d @ d.T * (mine.shape[1] - 1) / mine.shape[1]
+    assert CASE_COVARIANCES[metric](logits, labels, names) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", ["f1", "brier"])
+def test_the_jackknife_of_any_metric_agrees_with_the_quick_ones(clustered, metric):
+    weighted = metrics.CASE_METRICS[metric].weighted
+    logits, labels, subjects = clustered
+    assert jackknifed(weighted)(logits, labels, subjects) == pytest.approx(
+        CASE_COVARIANCES[metric](logits, labels, subjects)
+    )
+    # more subjects than are left out at a time
+    labels, logits = np.tile(labels, 7), np.tile(logits, 7) + np.linspace(-1, 1, 630)
+    assert jackknifed(weighted)(logits, labels, np.arange(630)) == pytest.approx(
+        CASE_COVARIANCES[metric](logits, labels, np.arange(630))
+    )
+
+
+@pytest.mark.parametrize("metric", [name for name in CASE_COVARIANCES if name != "ece"])
+def test_one_subject_says_nothing(metric):
+    logits, labels = np.array([[1.0, -1.0, 0.5, 2.0]] * 2), np.array([0, 1, 0, 1])
+    found = CASE_COVARIANCES[metric](logits, labels, np.zeros(4))
+    assert found.shape == (2, 2)
+    assert np.isnan(found).all()
+
+
+def test_two_subjects_of_a_class_say_something_and_a_missing_class_nothing():
+    logits, labels = np.array([[1.0, -1.0, 0.5, 2.0]] * 2), np.array([0, 0, 1, 1])
+    auroc = CASE_COVARIANCES["auroc"]
+    assert np.isfinite(auroc(logits, labels, np.arange(4))).all()
+    assert np.isnan(auroc(logits, labels, np.array([0, 1, 2, 2]))).all()
+    assert np.isnan(auroc(logits, np.zeros(4, dtype=int), np.arange(4))).all()
+    assert np.isnan(auroc(logits, np.ones(4, dtype=int), np.arange(4))).all()
+    assert auroc(logits, np.ones(4, dtype=int), np.arange(4)).shape == (2, 2)
+    assert np.isfinite(CASE_COVARIANCES["accuracy"](logits, labels, np.array([0, 0, 1, 1]))).all()
+    for metric in ("balanced_accuracy", "brier"):
+        assert np.isfinite(CASE_COVARIANCES[metric](logits, labels, np.array([0, 1, 0, 1]))).all()
+
+
+def test_the_bootstrap_of_a_calibration_error_is_the_same_at_every_call(runs):
+    logits, labels = runs
+    once, again = (CASE_COVARIANCES["ece"](logits, labels, np.arange(120)) for _ in range(2))
+    assert (once == again).all()
+    assert CASE_COVARIANCES["ece"](logits[:1], labels, np.arange(120)).shape == (1, 1)
+
+
+def test_of_more_classes_the_covariance_is_that_of_the_metric(clustered):
+    logits, labels, subjects = clustered
+    scores = np.stack([-logits / 2, logits / 2], axis=2)
+    for name in MULTICLASS:
+        found = covariance_of(name, scores, labels, subjects)
+        assert (found == MULTICLASS[name](scores, labels, subjects)[1]).all()
+    for name in ("auroc", "f1"):
+        found = covariance_of(name, logits, labels, subjects)
+        assert (found == CASE_COVARIANCES[name](logits, labels, subjects)).all()
+    # the same cases twice: their difference is 0 and does not vary
+    for values in (logits, scores):
+        found = difference_covariance(values, labels, subjects, values, labels, subjects)
+        assert found == pytest.approx(np.zeros((3, 3)), abs=1e-15)

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from scipy.stats import binomtest
 
 from doubleread.stats import (
     estimated_prevalence,
@@ -54,6 +55,7 @@ def test_mcnemar():
     assert mcnemar_exact(((23, 15), (19, 31))) == pytest.approx(0.60759136, abs=5e-9)
     assert mcnemar_exact(((101, 121), (59, 33))) == pytest.approx(4.43445e-6, abs=5e-12)
     assert mcnemar_exact(((10, 0), (0, 10))) == 1.0
+    assert mcnemar_exact(((3, 7), (0, 0))) == mcnemar_exact(((3, 0), (7, 0))) == pytest.approx(2 / 128)
 
 
 def test_wilson():
@@ -70,3 +72,18 @@ def test_black_box_shift_estimation():
     assert estimated_prevalence(0.9, 0.8, 0.4) == pytest.approx(0.285714, abs=5e-7)
     assert estimated_prevalence(0.9, 0.8, 0.05) == 0.0
     assert math.isnan(estimated_prevalence(0.5, 0.5, 0.4))
+
+
+def test_two_proportions_that_are_equal_or_have_no_variance():
+    assert unpaired_p(5, 10, 50, 100) == 1.0
+    assert math.isnan(unpaired_p(10, 10, 0, 10))
+
+
+@pytest.mark.parametrize("difference", [0, 1, 5, 6, 7, 8, 12, 13, 20, 29, -8])
+def test_the_largest_number_of_discordant_images_is_that_of_trying_all(difference):
+    ahead = abs(difference)
+    p = [binomtest(losses, ahead + 2 * losses).pvalue if ahead + losses else 1.0 for losses in range(130)]
+    enough = [losses for losses in range(130) if p[losses] < 0.05]
+    found = largest_discordant(difference)
+    assert found == (ahead + 2 * enough[-1] if enough else None)
+    assert found is None or isinstance(found, int)

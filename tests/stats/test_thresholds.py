@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from doubleread.stats import BothSplits, Scored, operating_point, youden
+from doubleread.stats import CASE_COVARIANCES, BothSplits, Scored, operating_point, youden
 from doubleread.stats.thresholds import (
     cross_fitted_rates,
     cuts_of,
@@ -81,6 +81,69 @@ def test_a_constraint_is_kept_by_as_little_as_possible(wanted):
     assert (logits[labels == 0] <= threshold).mean() >= wanted
 
 
+def test_a_constraint_that_is_met_exactly_is_met():
+    logits = np.arange(20.0) - 10
+    labels = np.tile([0, 1], 10)
+    for wanted in (0.1, 0.3, 0.7, 0.9):
+        (threshold,) = chosen(sensitivity_at_least(wanted), labels, logits)
+        assert (logits[labels == 1] > threshold).mean() == pytest.approx(wanted)
+        (threshold,) = chosen(specificity_at_least(wanted), labels, logits)
+        assert (logits[labels == 0] <= threshold).mean() == pytest.approx(wanted)
+
+
+def test_the_cuts_of_a_few_cases():
+    cuts = cuts_of(np.array([1, 0, 1, 0]), np.array([2.0, -3.0, 5.0, 2.0]))
+    assert cuts.thresholds.tolist() == [-4.0, 0.0, 3.5, 6.0]
+    assert cuts.starts.tolist() == [0, 1, 3, 4]
+    sens, spec = cuts.rates(np.ones((4, 1)))
+    assert sens[:, 0].tolist() == [1, 1, 0.5, 0]
+    assert spec[:, 0].tolist() == [0, 0.5, 1, 1]
+    assert cuts_of(np.array([0, 1]), np.array([-3.0, -1.0])).thresholds.tolist() == [-4.0, -2.0, 0.0]
+    assert cuts_of(np.array([0, 1]), np.array([1.0, 3.0])).thresholds.tolist() == [0.0, 2.0, 4.0]
+    # logit 0 itself is not above 0
+    assert cuts_of(np.array([0, 1]), np.array([0.0, 3.0])).thresholds.tolist() == [-1.0, 0.0, 4.0]
+    assert cuts.penalty.max() < 1e-9
+    assert np.argsort(cuts.penalty).tolist() == [1, 2, 0, 3]
+
+
+def test_a_class_without_weight_is_cut_at_logit_0():
+    labels, logits = np.array([0, 0, 1, 1]), np.array([-3.0, 1.0, 2.0, 3.0])
+    weights = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
+    assert chosen(youden, labels, logits, weights).tolist() == [1.5, 0.0, 0.0]
+    weights[0, 2] = 0.0
+    assert chosen(youden, labels, logits, weights).tolist() == [1.5, 0.0, 0.0]
+
+
+def test_folds_deal_the_subjects_evenly_within_their_class():
+    # 11 subjects with negative cases only, 8 with positive ones only, 6 with both
+    subjects = np.concatenate([np.arange(11), np.arange(11, 19), np.arange(19, 25), np.arange(19, 25)])
+    labels = np.array([0] * 11 + [1] * 8 + [0] * 6 + [1] * 6)
+    for seed in range(8):
+        fold = folds_of(labels, subjects, np.random.default_rng(seed))
+        of_subject = np.array([fold[subjects == name][0] for name in range(25)])
+        assert all((fold[subjects == name] == of_subject[name]).all() for name in range(25))
+        for first, last in ((0, 11), (11, 19), (19, 25), (0, 25)):
+            counts = np.bincount(of_subject[first:last], minlength=5)
+            assert counts.max() - counts.min() <= 1
+            assert len(counts) == 5
+    fold = folds_of(labels, subjects, np.random.default_rng(0))
+    again = folds_of(labels, subjects, np.random.default_rng(0))
+    other = folds_of(labels, subjects, np.random.default_rng(1))
+    assert (fold == again).all()
+    assert (fold != other).any()
+
+
+def test_folds_may_differ_from_draw_to_draw():
+    labels, logits = drawn(60)
+    weights = np.random.default_rng(1).exponential(size=(60, 300))
+    folds = np.random.default_rng(2).integers(0, 5, (60, 300))
+    cuts = cuts_of(labels, logits)
+    every = cross_fitted_rates(cuts, youden, weights, folds)
+    for draw in (0, 256, 299):
+        one = cross_fitted_rates(cuts, youden, weights[:, [draw]], folds[:, [draw]])
+        assert (every[0][draw], every[1][draw]) == pytest.approx((one[0][0], one[1][0]))
+
+
 def test_dearer_misses_lower_the_threshold():
     labels, logits = drawn()
     costs = [chosen(least_cost(miss, 1.0, 0.5), labels, logits)[0] for miss in (0.2, 1.0, 5.0)]
@@ -147,3 +210,97 @@ def _accuracy(part, threshold):
     spec = (part.logits_N <= threshold)[part.labels_N == 0].mean()
     prevalence = part.labels_N.mean()
     return prevalence * sens + (1 - prevalence) * spec
+
+
+def test_the_three_rates_of_a_fixed_threshold_on_both_sets():
+    runs = [BothSplits(val=scored(i), test=scored(10 + i, 0.5, name="t")) for i in range(6)]
+    point = operating_point(runs, 0.73, np.random.default_rng(0), 20)
+    cut = np.log(0.73 / 0.27)
+    for found, parts in ((point.val, [run.val for run in runs]), (point.test, [run.test for run in runs])):
+        sens = [(part.logits_N[part.labels_N == 1] > cut).mean() for part in parts]
+        spec = [(part.logits_N[part.labels_N == 0] <= cut).mean() for part in parts]
+        right = [((part.logits_N > cut) == part.labels_N).mean() for part in parts]
+        assert list(found) == ["accuracy", "sensitivity", "specificity"]
+        values = [found[name].value for name in found]
+        assert values == pytest.approx([np.mean(right), np.mean(sens), np.mean(spec)])
+        assert found["accuracy"].seed_var == pytest.approx(np.var(right, ddof=1) / 6)
+    gains = [_accuracy(run.test, cut) - _accuracy(run.test, 0.0) for run in runs]
+    assert (point.gain.value, point.gain.seed_var) == pytest.approx((np.mean(gains), np.var(gains, ddof=1) / 6))
+
+
+def test_the_validation_rates_of_a_chosen_threshold_are_cross_fitted():
+    # labels that have nothing to do with the logits: on the cases that chose it, a threshold would look better
+    rng = np.random.default_rng(3)
+    parts = [
+        Scored(
+            logits_N=rng.normal(size=60), labels_N=np.arange(60) % 2,
+            subjects_N=np.array([f"{name}{i}" for i in range(60)]),
+        )
+        for name in "vt"
+    ]  # fmt: skip
+    point = operating_point([BothSplits(val=parts[0], test=parts[1])] * 6, lambda _: youden, rng, 10)
+    own = chosen(youden, parts[0].labels_N, parts[0].logits_N)[0]
+    assert point.val["accuracy"].value < _accuracy(parts[0], own) - 0.03
+    assert point.val["accuracy"].value == pytest.approx(
+        (point.val["sensitivity"].value + point.val["specificity"].value) / 2
+    )
+
+
+def test_a_rule_sees_the_prevalence_of_validation():
+    seen = []
+
+    def rule(prevalence):
+        seen.append(prevalence)
+        return most_accurate(prevalence)
+
+    run = BothSplits(val=scored(0), test=scored(1, name="t"))
+    operating_point([run] * 2, rule, np.random.default_rng(0), 5)
+    assert seen == [run.val.labels_N.mean()] * 2
+
+
+def noisy(seeds, n=200):
+    """Return runs on the same cases, each with noise of its own."""
+    rng = np.random.default_rng(4)
+    val, test = scored(0, n=n), scored(1, 0.5, name="t", n=n)
+    return [
+        BothSplits(
+            **{
+                name: Scored(
+                    logits_N=part.logits_N + 0.3 * rng.normal(size=n), labels_N=part.labels_N,
+                    subjects_N=part.subjects_N,
+                )
+                for name, part in (("val", val), ("test", test))
+            }
+        )
+        for _ in range(seeds)
+    ]  # fmt: skip
+
+
+def test_the_cases_part_of_a_fixed_threshold_is_that_of_the_metric():
+    runs = noisy(8)
+    point = operating_point(runs, 0.5, np.random.default_rng(0), 1500)
+    for found, parts in ((point.val, [run.val for run in runs]), (point.test, [run.test for run in runs])):
+        logits = np.array([part.logits_N for part in parts])
+        for name in ("accuracy", "sensitivity"):
+            cov = CASE_COVARIANCES[name](logits, parts[0].labels_N, np.arange(200))
+            wanted = (cov.sum() - np.trace(cov)) / (8 * 7)
+            assert found[name].case_var == pytest.approx(wanted, rel=0.2)
+
+
+def test_seeds_that_are_not_redrawn_count_in_the_mean_of_an_operating_point():
+    runs = noisy(32, n=40)
+    for rule in (0.73, lambda _: youden):
+        point = operating_point(runs, rule, np.random.default_rng(0), 3)
+        cuts = np.log(point.thresholds_R / (1 - point.thresholds_R))
+        expected = [_accuracy(run.test, cut) for run, cut in zip(runs, cuts, strict=True)]
+        assert point.test["accuracy"].value == pytest.approx(np.mean(expected))
+
+
+def test_a_logit_at_the_threshold_is_not_above_it():
+    part = Scored(
+        logits_N=np.array([0.0, 0.0, 1.0, -1.0]), labels_N=np.array([1, 0, 1, 0]), subjects_N=np.array(list("abcd"))
+    )
+    point = operating_point([BothSplits(val=part, test=part)] * 2, 0.5, np.random.default_rng(0), 3)
+    for found in (point.val, point.test):
+        assert (found["accuracy"].value, found["sensitivity"].value, found["specificity"].value) == (0.75, 0.5, 1.0)
+    assert point.gain.value == 0

@@ -4,16 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
-from doubleread.stats import Estimate, Question, contrast, decide, holm
+from doubleread.stats import Estimate, Question, Verdict, contrast, decide, deciding, holm
 
 
 def gain(value, se, df=20.0):
-    from scipy.stats import t
-
-    half = t.ppf(0.975, df) * se
-    p = float(2 * t.sf(abs(value) / se, df)) if se else (1.0 if value == 0 else math.nan)
+    half = student.ppf(0.975, df) * se
+    p = float(2 * student.sf(abs(value) / se, df)) if se else (1.0 if value == 0 else math.nan)
     return Estimate(value=value, seed_var=se**2, case_var=0.0, se=se, df=df, lo=value - half, hi=value + half, p=p)
 
 
@@ -24,6 +23,7 @@ def one(value, se, *, seeds=10, margin=0.02, equal=False):
 def test_holm():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 def test_holm_is_statsmodels():
@@ -116,3 +116,124 @@ def test_equal_arms_at_the_margin_are_contradicted_in_one_study_of_twenty():
         found = contrast(rng.normal(0.002, 0.02, size=(1, 16)), np.ones(1), None)
         wrong += decide([Question(gains=(found,), margin=0.002, seeds=16, equal=True)])[0].verdict == "contradicted"
     assert wrong / 3000 <= 0.06
+
+
+UNKNOWN = (0.05, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gains", "rests_on"),
+    [
+        ("supported", [(0.06, 0.01), (0.03, 0.01), (0.09, 0.01)], 1),
+        ("contradicted", [(0.2, 0.01), (-0.03, 0.01), (-0.06, 0.01), (0.0, 0.01)], 2),
+        ("contradicted", [(-0.05, 0.0), (-0.06, 0.01)], 1),
+        ("not supported", [(0.0, 0.01), (-0.02, 0.01), (0.01, 0.005)], 1),
+        ("undecided", [(0.03, 0.01), (0.02, 0.02), (0.01, 0.001)], 1),
+        ("undecided", [(-0.03, 0.01), UNKNOWN, (0.02, 0.01)], 1),
+        ("undecided", [(0.01, 0.01), (0.0, 0.0)], 1),
+        ("undecided", [(-0.01, 0.01), (0.0, 0.0)], 0),
+        ("undecided", [(0.01, 0.01), (0.05, 0.0)], 0),
+        ("undecided", [(-0.01, 0.01), (-0.05, 0.0)], 1),
+        ("undecided", [(0.005, 0.01), (0.0, 0.0)], 1),
+        ("supported", [(0.06, 0.01)], 0),
+    ],
+)
+def test_what_a_verdict_rests_on(verdict, gains, rests_on):
+    question = Question(gains=tuple(gain(*one) for one in gains), margin=0.02, seeds=10)
+    assert deciding(question, Verdict(verdict)) == rests_on
+
+
+def test_what_an_equality_rests_on_is_the_difference_beyond_the_margin():
+    # against 0 the first is surer, beyond the margin the second
+    question = Question(gains=(gain(-0.022, 0.002), gain(-0.06, 0.01)), margin=0.02, seeds=10, equal=True)
+    assert deciding(question, Verdict.CONTRADICTED) == 1
+
+
+def test_a_decision_gives_its_three_p():
+    def above(t):
+        return student.sf(t, 20)
+
+    found = one(0.012, 0.01)
+    assert found.p == found.p_holm == pytest.approx(2 * above(1.2))
+    assert found.below_margin == pytest.approx(above(0.8))
+    assert found.equivalent == pytest.approx(above(0.8))
+    assert one(-0.012, 0.01).equivalent == pytest.approx(above(0.8))
+    assert one(0.0, 0.0).p == 1.0
+    same = one(-0.002, 0.01, equal=True)
+    assert same.p == same.p_holm == pytest.approx(above(1.8))
+    first, second = decide([Question(gains=(gain(v, 0.01),), margin=0.02, seeds=10) for v in (-0.02, -0.01)])
+    assert (first.below_margin, second.below_margin) == pytest.approx((2 * above(4), above(3)))
+    first, second = decide([Question(gains=(gain(v, 0.01),), margin=0.02, seeds=10, equal=True) for v in (0, 0.005)])
+    assert (first.p_holm, second.p_holm) == pytest.approx((2 * above(2), above(1.5)))
+    assert (first.p, second.p) == pytest.approx((above(2), above(1.5)))
+
+
+@pytest.mark.parametrize(
+    ("value", "margin", "verdict"),
+    [
+        (0.037, 0.02, "undecided"),  # (0.037 − 0.02) / 0.01 = 1.7, one-sided p .052
+        (0.038, 0.02, "contradicted"),
+        (-0.038, 0.02, "contradicted"),
+        (0.02, 0.0, "undecided"),  # near a margin of 0 it is two-sided: p .059
+        (0.021, 0.0, "contradicted"),
+    ],
+)
+def test_where_an_equality_is_contradicted(value, margin, verdict):
+    assert one(value, 0.01, margin=margin, equal=True).verdict == verdict
+
+
+def test_a_p_of_five_percent_is_none_below_it():
+    at = Estimate(value=0.05, seed_var=1e-4, case_var=0.0, se=0.01, df=20.0, lo=0.03, hi=0.07, p=0.05)
+    found = decide([Question(gains=(at,), margin=0.02, seeds=10)])[0]
+    assert (found.verdict, found.qualifier) == ("undecided", None)
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(-0.02, 0.015), (-0.015, 0.02)])
+def test_an_interval_that_reaches_the_margin_is_not_too_small_to_matter(lo, hi):
+    at = Estimate(value=0.01, seed_var=1e-4, case_var=0.0, se=0.01, df=20.0, lo=lo, hi=hi, p=0.01)
+    found = decide([Question(gains=(at,), margin=0.02, seeds=10)])[0]
+    assert (found.verdict, found.qualifier) == ("supported", None)
+
+
+@pytest.mark.parametrize(
+    ("gains", "seeds", "verdict", "qualifier"),
+    [
+        ([(0.06, 0.01)], 0, "undecided", "not measured"),
+        ([(0.06, 0.01)], 1, "undecided", "one run each"),
+        ([(0.06, 0.01)], 2, "undecided", "too few seeds"),
+        ([(0.06, 0.01)], 6, "supported", None),
+        ([UNKNOWN], 6, "undecided", "not measured"),
+        ([(0.06, 0.01), UNKNOWN], 6, "undecided", "not measured"),
+        ([(0.06, 0.01), (0.05, 0.0)], 6, "undecided", "no variation"),
+        ([(-0.06, 0.01), UNKNOWN], 6, "contradicted", None),
+        ([(0.06, 0.01), (0.0, 0.0)], 6, "not supported", None),
+        ([UNKNOWN, (0.0, 0.0)], 6, "not supported", None),
+        ([(1.0, 0.0)], 6, "undecided", "no variation"),
+        ([(0.012, 0.003), (0.06, 0.01)], 6, "supported", None),
+        ([(0.012, 0.003), (0.011, 0.003)], 6, "supported", "too small to matter"),
+    ],
+)
+def test_qualifiers(gains, seeds, verdict, qualifier):
+    found = decide([Question(gains=tuple(gain(*one) for one in gains), margin=0.02, seeds=seeds)])[0]
+    assert (found.verdict, found.qualifier) == (verdict, qualifier)
+
+
+def test_the_p_of_the_best_of_all():
+    def above(t):
+        return student.sf(t, 20)
+
+    def found(*gains):
+        return decide([Question(gains=tuple(gain(*one) for one in gains), margin=0.02, seeds=10)])[0]
+
+    won = found((0.06, 0.01), (0.03, 0.01), (0.05, 0.01))
+    assert won.p == pytest.approx(2 * above(3)), "as sure as the weakest comparison"
+    assert won.below_margin == 1
+    assert won.equivalent == pytest.approx(above(-4))
+    lost = found((0.06, 0.01), (-0.03, 0.01), (-0.02, 0.01))
+    assert lost.p == pytest.approx(3 * 2 * above(3)), "the clearest loss, for each of three comparisons"
+    assert lost.below_margin == pytest.approx(3 * above(5))
+    unknown = found((0.06, 0.01), (-0.03, 0.01), UNKNOWN)
+    assert unknown.p == pytest.approx(3 * 2 * above(3))
+    assert math.isnan(unknown.equivalent)
+    assert math.isnan(found(UNKNOWN, UNKNOWN).below_margin)
+    assert found((0.06, 0.01), (-0.001, 0.01)).p == 1, "no p is above 1"

@@ -50,6 +50,135 @@ def test_a_part_of_a_grid_is_averaged_over():
     assert everything.contrasts == (dict.fromkeys(everything.arms, 0.25),)
 
 
+AT = {"in_grid": True, "better": {"loss": "bce"}, "than": {"loss": "ce"},
+      "more_at": {"optimizer.lr": 0.1}, "than_at": {"optimizer.lr": 0.01}}  # fmt: skip
+MEANS = [
+    (
+        AT,
+        {
+            "kind": "interaction", "sign": 1, "experiment": "grid",
+            "contrasts": ({"grid/bce,0.1": 1.0, "grid/ce,0.1": -1.0, "grid/bce,0.01": -1.0, "grid/ce,0.01": 1.0},),
+            "first": "loss bce − loss ce at rate 0.1", "second": "loss bce − loss ce at rate 0.01",
+        },
+    ),
+    (
+        {"trend": "increasing"},
+        {
+            "kind": "trend", "sign": 1, "first": "batch size 16", "second": "batch size 4",
+            "better_arm": "batch/16", "than_arm": "batch/4",
+            "contrasts": ({"batch/4": -1.0, "batch/8": 0.0, "batch/16": 1.0},),
+            "steps": ({"batch/8": 1.0, "batch/4": -1.0}, {"batch/16": 1.0, "batch/8": -1.0}),
+        },
+    ),
+    ({"trend": "decreasing"}, {"kind": "trend", "sign": -1, "first": "batch size 16", "second": "batch size 4"}),
+    (
+        {"in_grid": True, "trend": "increasing", "factor": "optimizer.lr"},
+        {
+            "kind": "trend", "first": "rate 0.1", "second": "rate 0.01",
+            "contrasts": ({"grid/bce,0.1": 0.5, "grid/ce,0.1": 0.5, "grid/bce,0.01": -0.5, "grid/ce,0.01": -0.5},),
+            "steps": ({"grid/bce,0.1": 0.5, "grid/ce,0.1": 0.5, "grid/bce,0.01": -0.5, "grid/ce,0.01": -0.5},),
+        },
+    ),
+    (
+        {"best": 8},
+        {
+            "kind": "best", "sign": 1, "first": "batch size 8", "second": "all others", "better_arm": "batch/8",
+            "than_arm": "all others", "rivals": ("batch size 4", "batch size 16"),
+            "contrasts": ({"batch/8": 1.0, "batch/4": -1.0}, {"batch/8": 1.0, "batch/16": -1.0}),
+        },
+    ),
+    ({"worst": 8}, {"kind": "best", "sign": -1}),
+    ({"metric": "train_loss", "margin": 0.1, "best": 8}, {"kind": "best", "sign": -1}),
+    ({"metric": "train_loss", "margin": 0.1, "worst": 8}, {"kind": "best", "sign": 1}),
+    (
+        {"arm": 8, "above": 0.5},
+        {
+            "kind": "one arm", "sign": 1, "offset": 0.5, "first": "batch size 8", "second": "0.5",
+            "better_arm": "batch/8", "than_arm": None, "contrasts": ({"batch/8": 1.0},),
+        },
+    ),
+    (
+        {"arm": "all", "below": 0.25, "role": "secondary", "says": "no better than a coin"},
+        {
+            "kind": "one arm", "sign": -1, "offset": 0.25, "first": "all arms together", "second": "0.25",
+            "role": "secondary", "says": "no better than a coin", "id": "c", "experiment": "batch",
+        },
+    ),
+    ({"metric": "gap", "arm": 8, "above": -0.5, "margin": 0.1}, {"kind": "one arm", "offset": -0.5}),
+    ({"arm": 8, "above": 0}, {"offset": 0.0}),
+    ({"arm": 8, "above": 1}, {"offset": 1.0}),
+    (
+        {"metric": "change_after_peak", "on": "val_loss", "arm": "all", "above": 0.1, "margin": 0.1},
+        {"metric": "change_after_peak_val_loss", "offset": 0.1},
+    ),
+    (
+        {"same": [4, 8]},
+        {
+            "kind": "equal", "sign": 1, "better_arm": "batch/4", "than_arm": "batch/8",
+            "contrasts": ({"batch/4": 1.0, "batch/8": -1.0},),
+        },
+    ),
+    ({"metric": "gap", "lower": 4, "than": 8, "margin": 0.1}, {"kind": "two arms", "sign": -1, "metric": "gap"}),
+    ({"metric": "train_loss", "higher": 4, "than": 8, "margin": 0.1}, {"sign": 1}),
+    ({"better": {"batch_size": 4}, "than": 8}, {"first": "batch size 4", "better_arm": "batch/4"}),
+    (
+        {"better": "all", "than": 4},
+        {
+            "first": "all arms together", "better_arm": "all arms together", "than_arm": "batch/4",
+            "contrasts": ({"batch/4": 1 / 3 - 1, "batch/8": 1 / 3, "batch/16": 1 / 3},),
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "expected"), MEANS, ids=[str(i) for i in range(len(MEANS))])
+def test_what_a_claim_comes_to(said, expected):
+    found = claim_of(**copy.deepcopy(said))
+    for key, value in expected.items():
+        if key in ("contrasts", "steps"):
+            assert list(getattr(found, key)) == [pytest.approx(weights) for weights in value]
+        else:
+            assert getattr(found, key) == value
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"arm": 8, "above": 1.01}, "above 1.01; expected a fraction from 0 to 1; write 2 points as 0.02"),
+        ({"arm": 8, "below": -0.1}, "below -0.1; expected a fraction from 0 to 1; write 2 points as 0.02"),
+        (
+            {"arm": 8, "above": 0.5, "margin": 1.5},
+            "margin 1.5; expected a fraction from 0 to 1; write 2 points as 0.02",
+        ),
+        (
+            {"metric": "gap", "best": 8, "margin": 0.1},
+            "gap is neither good nor bad; expected two arms with higher or lower, not best",
+        ),
+        ({"best": "every"}, 'no arm "every"; expected one of 16, 4, 8'),
+        ({"same": [4, 4]}, "both sides are the same arms; name two different ones"),
+        ({"better": {"batch_size": 5}, "than": 4}, 'no arm {"batch_size": 5}; expected one of 16, 4, 8'),
+    ],
+)
+def test_claims_that_cannot_be(said, expected):
+    assert message(**said) == WHERE + expected
+
+
+def test_what_a_claim_says_is_hashed():
+    said = {"better": 16, "than": 4}
+    plain = claim_of(**said).canonical()
+    assert plain == {
+        "role": "primary", "kind": "two arms", "metric": "accuracy", "margin": 0.02, "sign": 1,
+        "contrasts": ({"batch/16": 1.0, "batch/4": -1.0},), "offset": 0.0,
+    }  # fmt: skip
+
+
+def test_a_margin_may_be_of_a_curves_metric_or_of_all_of_its_curves():
+    claim = {**CLAIM, "metric": "roughness", "on": "val_loss", "lower": 16, "than": 4}
+    assert study_with(dict(claim), margin={"roughness": 0.03}).claims[0].margin == 0.03
+    both = study_with(dict(claim), margin={"roughness": 0.03, "roughness_val_loss": 0.04})
+    assert both.claims[0].margin == 0.04
+
+
 def test_curve_metrics_name_their_curve():
     claim = claim_of(metric="roughness", on="val_loss", lower=16, than=4, margin=0.01)
     assert claim.metric == "roughness_val_loss"

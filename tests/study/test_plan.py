@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from doubleread.files import hash_of
 from doubleread.nouns import REFERENCE
 from doubleread.recipe import Recipe
-from doubleread.study import data_key, parse_study, plan_runs
-from doubleread.study.plan import identity_of
+from doubleread.study import data_key, parse_study, plan_runs, variants_of
+from doubleread.study.plan import identity_of, limited
 from tests.conftest import small_study
 
 
@@ -130,6 +130,63 @@ def test_auto_is_the_run_that_it_comes_to():
     base = small_study("phantom")["base"]
     plain, auto = (Recipe.model_validate({**base, **extra}) for extra in ({}, {"precision": "auto"}))
     assert identity_of(plain, "unit", 3, "abc", REFERENCE) == identity_of(auto, "unit", 3, "abc", REFERENCE)
+
+
+def test_a_run_tells_the_store_what_it_is():
+    run = planned(small_study("phantom")).runs[0]
+    assert run.row() == {
+        "run_id": hash_of(run.identity)[:20],
+        "identity": run.identity,
+        "recipe": run.recipe.complete(),
+        "seed": 0,
+        "data_hash": "d",
+    }
+    assert run.identity == identity_of(run.recipe, "unit", 0, "d", REFERENCE)
+    assert (run.intensity, run.data_hash, run.compute) == ("unit", "d", REFERENCE)
+
+
+def test_the_contents_of_files_are_part_of_the_identity():
+    study = parse_study(small_study("phantom"), place="s")
+    hashes = {data_key(arm.data): "d" for arm in study.arms}
+    plain = plan_runs(study, hashes, lambda *_: REFERENCE)
+    same = plan_runs(study, hashes, lambda *_: REFERENCE, contents_of=lambda _: {})
+    other = plan_runs(study, hashes, lambda *_: REFERENCE, contents_of=lambda recipe: {"init": recipe.loss.name})
+    assert plain.runs == same.runs
+    assert {run.identity["init"] for run in other.runs} == {"bce", "ce"}
+    assert not {run.run_id for run in plain.runs} & {run.run_id for run in other.runs}
+
+
+def test_how_an_arm_is_computed_may_depend_on_its_set():
+    study = parse_study(small_study("phantom"), place="s")
+    asked = []
+
+    def compute_of(arm, data_hash):
+        asked.append((arm.name, data_hash))
+        return replace(REFERENCE, path="native") if arm.name == "loss/ce" else REFERENCE
+
+    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, compute_of)
+    assert set(asked) == {(arm.name, "d") for arm in study.arms}
+    assert {run.uses for run in plan.runs if run.compute.path == "native"} == {("loss/ce",)}
+
+
+def test_variants_stand_after_the_study_and_a_part_of_a_plan_keeps_the_first_seeds():
+    raw = small_study(
+        "phantom", seeds=3,
+        assumptions={"it": {"path": "epochs", "assumed": 3, "alternatives": [5], "because": "not stated",
+                            "experiments": ["loss"]}},
+    )  # fmt: skip
+    study = parse_study(raw, place="s")
+    plan = plan_runs(study, {data_key(arm.data): "d" for arm in study.arms}, lambda *_: REFERENCE, variants_of(study))
+    assert [run.recipe.epochs for run in plan.runs] == [3] * 12 + [5] * 6
+    assert plan.study is study
+    seeds_of = {arm.name: 1 for arm in study.arms} | {"loss/ce": 2}
+    part = limited(plan, seeds_of)
+    assert {key for key in part.run_of if key[0].startswith("loss/ce")} == {
+        ("loss/ce", 0), ("loss/ce", 1), ("loss/ce@it=5", 0), ("loss/ce@it=5", 1)
+    }  # fmt: skip
+    assert {key for key in part.run_of if key[1] == 1} == {("loss/ce", 1), ("loss/ce@it=5", 1)}
+    assert {run.run_id for run in part.runs} == set(part.run_of.values())
+    assert [run for run in plan.runs if run in part.runs] == list(part.runs)
 
 
 GOLDEN_HASH = "e3a541fb604c2abc993ac3383116bc3cef5d326f9423c83977a679b78cb1bd14"

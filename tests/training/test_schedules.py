@@ -50,11 +50,18 @@ CASES = {
         {"name": "onecycle", "max_lr": 0.1, "per": "epoch", "pct_start": 0.4, "div_factor": 10},
         lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS, pct_start=0.4, div_factor=10),
     ),
+    "onecycle-early": (
+        {"name": "onecycle", "max_lr": 0.1, "per": "epoch", "pct_start": 1 / 6},
+        lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS, pct_start=1 / 6),
+    ),
     "onecycle-still": (
         {"name": "onecycle", "max_lr": 0.1, "cycle_momentum": False, "final_div_factor": 50},
         lambda o: theirs.OneCycleLR(o, 0.1, total_steps=EPOCHS * STEPS, cycle_momentum=False, final_div_factor=50),
     ),
 }
+
+MOVING = ["onecycle", "onecycle-epoch", "onecycle-early"]
+"""Those that move the momentum."""
 
 
 @pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
@@ -73,6 +80,7 @@ def test_equal_to_pytorch(name, kind):
         group = optimizer.param_groups[0]
         rate = rate_at(mine, step, STEPS)
         assert rate.lr == pytest.approx(float(group["lr"]), rel=1e-9, abs=1e-15)
+        assert (rate.momentum is not None) == (name in MOVING)
         if rate.momentum is not None:
             theirs_now = group["betas"][0] if kind == "adam" else group["momentum"]
             assert rate.momentum == pytest.approx(theirs_now, rel=1e-9)
@@ -84,17 +92,20 @@ def test_equal_to_pytorch(name, kind):
 
 
 LOSSES = [1.0, 0.8, 0.8, 0.79, 0.9, 0.9, 0.85, 0.7, 0.69999, 0.71, 0.71, 0.71, 0.71]
+# less by the threshold exactly, which is no fall; infinite at first, which is none either
+ODD_LOSSES = [float("inf"), 1.0, 1 - 1e-4, 1 - 1e-4, 0.5, 0.5 * (1 - 1e-4), 0.6, 0.6, 0.6, 0.6]
 
 
+@pytest.mark.parametrize("losses", [LOSSES, ODD_LOSSES], ids=["usual", "odd"])
 @pytest.mark.parametrize("patience", [0, 1, 3])
-def test_plateau_is_equal_to_pytorch(patience):
+def test_plateau_is_equal_to_pytorch(patience, losses):
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.Adam([parameter], lr=LR)
     scheduler = theirs.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience, min_lr=LR / 5)
     mine = recipe({"name": "plateau", "factor": 0.5, "patience": patience, "min_lr": LR / 5})
     rates = []
-    for epoch, loss in enumerate(LOSSES):
-        rates.append(rate_at(mine, epoch * STEPS, STEPS, LOSSES[:epoch]).lr)
+    for epoch, loss in enumerate(losses):
+        rates.append(rate_at(mine, epoch * STEPS, STEPS, losses[:epoch]).lr)
         assert rates[-1] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         scheduler.step(loss)
     assert len(set(rates)) > 1
@@ -117,4 +128,13 @@ def test_every_schedule_is_tested():
 
 def test_only_onecycle_moves_momentum():
     moving = [n for n, (s, _) in CASES.items() if rate_at(recipe(s), 3, STEPS).momentum is not None]
-    assert moving == ["onecycle", "onecycle-epoch"]
+    assert moving == MOVING
+
+
+def test_a_cycle_that_begins_at_its_peak():
+    # a twelfth of twelve epochs is one, which PyTorch divides by 0 at
+    mine = recipe({"name": "onecycle", "max_lr": 0.1, "per": "epoch", "pct_start": 1 / EPOCHS})
+    rates = [rate_at(mine, epoch * STEPS, STEPS) for epoch in range(EPOCHS)]
+    assert (rates[0].lr, rates[0].momentum) == pytest.approx((0.1, 0.85))
+    assert [rate.lr for rate in rates] == sorted((rate.lr for rate in rates), reverse=True)
+    assert rates[-1].lr == pytest.approx(0.1 / 25e4)
