@@ -241,14 +241,17 @@ def test_eight_readers_during_a_run_and_a_second_run(image_folder, tmp_path):
     others = [
         subprocess.Popen([sys.executable, "-c", line, str(store)], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)
     ]
-    wait_until(lambda: driver.poll() is not None, 240)
-    stop.set()
-    for reader in readers:
-        reader.join()
-    assert [other.poll() for other in others] == [None] * 4
-    for other in others:
-        other.kill()
-        other.communicate()
+    try:
+        wait_until(lambda: driver.poll() is not None, 240)
+        assert [other.poll() for other in others] == [None] * 4
+    finally:
+        # whatever came of it: they would read on beside every test that follows
+        stop.set()
+        for reader in readers:
+            reader.join()
+        for other in others:
+            other.kill()
+            other.communicate()
     out, err = driver.communicate()
     assert driver.returncode == 0, err
     assert json.loads(out)["runs"]["done"] == 240
