@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from doubleread.errors import UserError
 from doubleread.nouns import REFERENCE
@@ -113,7 +114,10 @@ MISTAKES = [
     ({"name": "slurm", "cpus": 0}, "s, engine.cpus: got 0; expected a whole number from 1 to 1,000,000"),
     ({"name": "slurm", "memory_gb": 0}, "s, engine.memory_gb: got 0; expected a number > 0"),
     ({"name": "slurm", "batch_minutes": -1}, "s, engine.batch_minutes: got -1; expected a number ≥ 0"),
-    ({"name": "slurm", "partition": ""}, 's, engine.partition: got ""; expected a text of 1 to 2,000 characters'),
+    (
+        {"name": "slurm", "partition": ""},
+        's, engine.partition: got ""; expected a name as sbatch has it, without spaces and quotes',
+    ),
     ({"name": "ray", "retries": 101}, "s, engine.retries: got 101; expected a whole number from 0 to 100"),
     # for the user alone to say: where a study comes from a stranger, it runs no line of shell and joins no cluster
     ({"name": "ray", "address": "h:1"}, f's, engine.address: unknown key "address"; expected one of {KEYS}'),
@@ -296,3 +300,13 @@ def test_a_study_in_a_file(tmp_path):
     path = tmp_path / "s.yaml"
     path.write_text(json.dumps(small_study("phantom", engine={"name": "slurm", "minutes": 5})))
     assert load_study(path).engine == EngineSpec(name="slurm", minutes=5)
+
+
+@pytest.mark.parametrize("key", ["partition", "account", "qos", "constraint"])
+@pytest.mark.parametrize(
+    "value", ["cpu\ntouch x", "cpu\\'\"\ntouch x\n#", "a b", "a'b", "$(x)", "`x`", "a;b", "a\n", "a\r"]
+)
+def test_what_goes_into_a_script_is_a_word(key, value):
+    with pytest.raises(ValidationError):
+        EngineSpec.model_validate({"name": "slurm", key: value})
+    assert EngineSpec.model_validate({"name": "slurm", key: "gpu&a100|v100,x-1"})

@@ -20,6 +20,11 @@ ADDRESS_VARIABLE = "RAY_ADDRESS"
 EngineName = Literal["local", "ray", "slurm"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 LEAST_MINUTES = 1
+Word = Annotated[
+    # a study file is exchanged: a line break or a quote could end the comment of the script that it stands in
+    Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.,:+&|*()\[\]!@/=%-]{1,200}$")],
+    expecting("a name as sbatch has it, without spaces and quotes"),
+]
 """What Slurm counts in."""
 
 
@@ -33,13 +38,13 @@ class EngineSpec(Spec):
     """
     retries: Annotated[int, Field(strict=True, ge=0, le=100), expecting("a whole number from 0 to 100")] = 3
     """How often Ray makes a lost run again."""
-    partition: Text | None = None
+    partition: Word | None = None
     """Of a job of Slurm, as sbatch has it."""
-    account: Text | None = None
+    account: Word | None = None
     """Of a job of Slurm, as sbatch has it."""
-    qos: Text | None = None
+    qos: Word | None = None
     """Of a job of Slurm, as sbatch has it."""
-    constraint: Text | None = None
+    constraint: Word | None = None
     """Of a job of Slurm, as sbatch has it: ask for one kind of machine."""
     cpus: WholeFromOne | None = None
     """Cores of a job of Slurm, which makes `cpus` ÷ `threads` runs at once; the recipe's `threads` where it is left
