@@ -4,8 +4,8 @@
 
 overhead    many tiny runs on local workers and through a cluster of Ray of two one-core nodes, which live on this
             machine: seconds a run, and the driver's memory early and late
-efficiency  runs of some five seconds on two local workers and on the two nodes, in turns: the ratio of the two, for the
-            driving alone and with the start of the processes that Ray's first runs wait for
+efficiency  runs of some five seconds on two local workers and on the two nodes, in turns: the ratio of the two, the
+            start of the processes that Ray's first runs wait for included
 replay      recorded results handed to the driver as fast as it takes them: runs a minute that the single writer can
             begin, follow and record, with small and with large weights, in small and large studies
 board       the same for what comes home from machines of Ray
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from doubleread.engines import Engine
 from doubleread.runner import Prepared, Silent, drive, prepare_study
 from doubleread.runner.engines import open_engine
 from doubleread.store import Store, open_store, run_folder
@@ -117,7 +118,7 @@ def _save(prepared: Prepared, store: Store) -> None:
     store.save_plan(plan.study.name, {}, [run.row() for run in plan.runs], plan.run_of, {})
 
 
-class Replayed(Executor):
+class Replayed(Engine):
     """Answers every call with what one recorded run left: links to its files, and its record under another name."""
 
     capacity = 64
@@ -133,6 +134,9 @@ class Replayed(Executor):
             self._leave(task)
         future.set_result("finished")
         return future
+
+    def end(self, future: Future[Any]) -> None:
+        """Nothing is under way that could be ended."""
 
     def _leave(self, task: Task) -> None:
         for name in FILES:

@@ -45,6 +45,25 @@ def test_cuda_elsewhere_needs_a_gpu_that_is_asked_for(call, study, tmp_path):
     )
 
 
+def test_a_job_has_the_cores_of_a_run(call, study, tmp_path):
+    base = small_study("x")["base"] | {"threads": 4}
+    code, _, err = call("run", study(engine={"name": "slurm", "cpus": 2}, base=base), "--store", tmp_path / "runs")
+    assert (code, err) == (2, "doubleread: engine.cpus: got 2, and a run has 4 threads; expected ≥ 4\n")
+
+
+def test_a_range_test_is_of_this_machine(call, study, tmp_path):
+    file = study(engine={"name": "slurm", "gpus": 1, "environment": "elsewhere"})
+    code, out, err = call("lr", file, "loss/bce", "--steps", "20", "--store", tmp_path / "runs")
+    assert code == 0, err
+    assert "suggest" in out
+
+
+def test_a_plan_needs_no_environment_of_the_site(call, study):
+    code, out, err = call("check", study(engine={"name": "slurm", "environment": "elsewhere"}))
+    assert code == 0, err
+    assert "computed by: cpu" in out
+
+
 def test_the_time_on_a_device_elsewhere_is_not_known(call, study):
     code, out, _ = call("check", study(engine={"name": "ray", "gpus": 0.5}), "--json")
     assert code == 0

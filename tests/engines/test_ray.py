@@ -147,7 +147,8 @@ import json, os, sys, time
 from doubleread.engines.ray_environment import settle_ray
 settle_ray(local=True)
 from doubleread.engines import CallRaised, WorkerDied
-from doubleread.engines.ray_cluster import Cluster, Needs, NoCluster, RayExecutor
+from doubleread.engines.ray_cluster import Needs, RayExecutor
+from doubleread.engines.ray_connection import Cluster
 import numpy as np
 import ray
 
@@ -157,7 +158,7 @@ class Desk:
     def stop(self):
         self.asked = True
     def places(self):
-        return dict(self.found)
+        return {key: (place, True) for key, place in self.found.items()}
     def enter(self, key, place):
         self.found[key] = place
         self.now += 1
@@ -245,6 +246,89 @@ def test_the_executor_shares_without_a_copy_gives_fractions_of_a_gpu_and_says_ho
     assert found["died"] == ["WorkerDied", "its process ended without an answer, again and again"]
     assert found["at work"] is True
     assert found["ended"] == "the call was cancelled"
+
+
+WANTS = """
+import json, os
+from doubleread.engines.ray_environment import settle_ray
+settle_ray(local=True)
+from doubleread.engines.ray_cluster import Needs, RayExecutor
+from doubleread.engines.ray_connection import Cluster, NoCluster
+import ray
+
+class Desk:
+    def __init__(self):
+        self.found = {}
+    def stop(self):
+        pass
+    def places(self):
+        return self.found
+    def put(self, key, place, heard):
+        self.found[key] = (place, heard)
+
+def process(desk, place, key):
+    return os.getpid()
+
+def waits(desk, place, key):
+    desk.put(key, place, False)
+    import time
+    time.sleep(600)
+
+found, remarks = {}, []
+def opened(cluster, needs, **more):
+    return RayExecutor(cluster, needs, Desk, key_of=lambda key: key, remark=remarks.append, **more)
+
+try:
+    opened(Cluster(workers=1), Needs(cpus=2, gpus=0.5, memory=2**62))
+except NoCluster as error:
+    found["here"] = str(error)
+found["left"] = not ray.is_initialized()
+ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+there = ray.get_runtime_context().gcs_address
+try:
+    opened(Cluster(address="10.0.0.4:6379"), Needs())
+except NoCluster as error:
+    found["another"] = str(error).replace(there, "HERE")
+with opened(Cluster(address=there), Needs(cpus=3), most=5) as executor:
+    # machines may come: what is asked for is what the user bounds it to
+    found["capacity"] = executor.capacity
+    executor._looked = 0.0
+    executor.capacity
+    found["remarks"] = list(remarks)
+with opened(Cluster(workers=2), Needs(gpus=0.5)) as executor:
+    found["processes"] = len({executor.submit(process, number).result() for number in range(3)})
+with opened(Cluster(workers=2), Needs()) as executor:
+    found["kept"] = len({executor.submit(process, number).result() for number in range(3)})
+with opened(Cluster(workers=2), Needs(cpus=2, retries=0)) as executor:
+    one = executor.submit(waits, 7)
+    import time
+    while not executor.board.places():
+        time.sleep(0.1)
+    time.sleep(1.0)
+    executor._looked = 0.0
+    # nothing is heard of it, and there is no room for another: it may wait
+    found["no room"] = executor.is_at_work(one)
+    executor._room = True
+    found["room"] = executor.is_at_work(one)
+    executor.end(one)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_what_no_machine_has_is_said_and_no_call_waits_for_it_in_silence():
+    needed("ray")
+    done = subprocess.run([sys.executable, "-c", WANTS], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["here"] == f"a run takes 2 cores, 0.5 GPU and {2**32:.1f} GiB, which this machine has not"
+    assert found["left"] is True
+    assert found["another"] == "this process is connected to the one at HERE: leave that first, by ray.shutdown()"
+    assert found["capacity"] == 5
+    assert found["remarks"] == ["no machine of the cluster has 3 cores, which a run takes; it waits until one comes"]
+    # memory of a GPU is free when its process is gone; without one a process serves for many
+    assert (found["processes"], found["kept"]) == (3, 1)
+    assert (found["no room"], found["room"]) == (False, True)
 
 
 @pytest.mark.slow

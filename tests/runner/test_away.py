@@ -37,11 +37,13 @@ def not_asked():
 
 
 class Quick(Board):
-    """A board that is posted to without pauses, and remembers what it was posted."""
+    """A board that is posted to without pauses, and remembers what it was posted; `folders` have been taken up."""
 
-    def __init__(self):
+    def __init__(self, *folders):
         super().__init__()
         self.posts = []
+        if folders:
+            self.begin(folders, PLACE)
 
     def begin(self, folders, place):
         start = super().begin(folders, place)
@@ -60,8 +62,8 @@ class Quick(Board):
 class Gone(Quick):
     """A board whose machine goes away after some posts."""
 
-    def __init__(self, after):
-        super().__init__()
+    def __init__(self, after, *folders):
+        super().__init__(*folders)
         self._left = after
 
     def post(self, folder, files):
@@ -80,7 +82,7 @@ def here(tmp_path):
 @pytest.fixture
 def there(tmp_path):
     """The folder of the same run that the board knows."""
-    return made(tmp_path / "there")
+    return made(tmp_path / "r.attempt-1")
 
 
 def made(folder):
@@ -105,7 +107,7 @@ def checkpoint(folder, content):
 
 
 def test_what_a_run_writes_arrives_while_it_runs(here, there):
-    board = Quick()
+    board = Quick(there)
     with Carrier(board, [(here, there)], PERIOD):
         (here / "progress.jsonl").write_text('{"epoch": 0}\n')
         (here / "beat").write_text("1\n")
@@ -123,7 +125,7 @@ def test_what_a_run_writes_arrives_while_it_runs(here, there):
 
 
 def test_what_has_not_changed_is_not_sent_again(here, there):
-    board, asked = Quick(), []
+    board, asked = Quick(there), []
     board.post, post = lambda folder, files: (asked.append(1), post(folder, files))[1], board.post
     (here / "progress.jsonl").write_text('{"epoch": 0}\n')
     with Carrier(board, [(here, there)], PERIOD):
@@ -132,7 +134,7 @@ def test_what_has_not_changed_is_not_sent_again(here, there):
 
 
 def test_what_a_run_leaves_arrives_when_it_is_over(here, there):
-    board = Quick()
+    board = Quick(there)
     with Carrier(board, [(here, there)], 60.0):
         for name in ("run.json", "logits.npz", "weights.safetensors", "progress.jsonl"):
             (here / name).write_bytes(name.encode())
@@ -148,7 +150,7 @@ def test_what_a_run_leaves_arrives_when_it_is_over(here, there):
 
 
 def test_a_record_is_not_sent_before_the_run_is_over(here, there):
-    board = Quick()
+    board = Quick(there)
     with Carrier(board, [(here, there)], PERIOD):
         (here / "run.json").write_bytes(b"{}")
         (here / "beat").write_text("1\n")
@@ -158,7 +160,7 @@ def test_a_record_is_not_sent_before_the_run_is_over(here, there):
 
 
 def test_the_checkpoint_that_a_run_begins_with_is_not_sent_back(here, there):
-    board = Quick()
+    board = Quick(there)
     checkpoint(here, b"from the board")
     with Carrier(board, [(here, there)], PERIOD):
         (here / "beat").write_text("1\n")
@@ -170,8 +172,8 @@ def test_the_checkpoint_that_a_run_begins_with_is_not_sent_back(here, there):
 
 
 def test_the_runs_of_a_stack_go_each_its_own_way(tmp_path):
-    board = Quick()
-    ways = [(made(tmp_path / f"here-{number}"), made(tmp_path / f"there-{number}")) for number in range(3)]
+    ways = [(made(tmp_path / f"here-{number}"), made(tmp_path / f"r{number}.attempt-1")) for number in range(3)]
+    board = Quick(*(there for _, there in ways))
     with Carrier(board, ways, PERIOD):
         for number, (here, _) in enumerate(ways):
             (here / "beat").write_text(f"{number}\n")
@@ -181,7 +183,7 @@ def test_the_runs_of_a_stack_go_each_its_own_way(tmp_path):
 
 
 def test_the_wish_to_stop_reaches_this_process_though_nothing_has_changed(here, there):
-    board = Quick()
+    board = Quick(there)
     with Carrier(board, [(here, there)], PERIOD) as carrier:
         time.sleep(5 * PERIOD)
         assert not asked_to_stop()
@@ -197,7 +199,7 @@ def test_a_full_disk_beside_the_driver_stops_the_run(here, there, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(boards, "write_into", full)
-    with Carrier(Quick(), [(here, there)], PERIOD) as carrier:
+    with Carrier(Quick(there), [(here, there)], PERIOD) as carrier:
         files.write_into(here / "checkpoint.safetensors", b"large")
         wait_until(asked_to_stop)
         assert carrier.full
@@ -206,7 +208,7 @@ def test_a_full_disk_beside_the_driver_stops_the_run(here, there, monkeypatch):
 
 def test_a_board_that_is_gone_stops_the_run_and_is_an_error_at_the_end(here, there):
     (here / "run.json").write_bytes(b"{}")
-    carrier = Carrier(Gone(3), [(here, there)], PERIOD)
+    carrier = Carrier(Gone(3, there), [(here, there)], PERIOD)
     carrier.__enter__()
     wait_until(asked_to_stop)
     with pytest.raises(ConnectionError, match=r"^the board is gone$"):
@@ -232,7 +234,7 @@ def test_a_board_that_is_gone_at_the_very_end_is_an_error_too(here, there):
 
 
 def test_an_error_of_the_run_is_not_hidden_and_nothing_is_posted_after_it(here, there):
-    board = Quick()
+    board = Quick(there)
     (here / "run.json").write_bytes(b"{}")
     with pytest.raises(ZeroDivisionError), Carrier(board, [(here, there)], 60.0):
         raise ZeroDivisionError
@@ -241,7 +243,7 @@ def test_an_error_of_the_run_is_not_hidden_and_nothing_is_posted_after_it(here, 
 
 
 def test_the_board_says_how_often(here, there):
-    board, times = Quick(), []
+    board, times = Quick(there), []
 
     def post(folder, files):
         times.append(time.monotonic())

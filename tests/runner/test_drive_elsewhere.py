@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import replace
 from importlib import import_module
 
 import pytest
 
-from doubleread.engines import WorkerDied
+from doubleread.engines import Engine, WorkerDied
 from doubleread.nouns import State
 from doubleread.runner import Care, Silent, drive, prepare_study
 from doubleread.runner.resume import tell_kinds
@@ -55,7 +55,7 @@ def record_of(root, run_id):
     return json.loads((run_folder(root, run_id) / "run.json").read_text())
 
 
-class Here(Executor):
+class Here(Engine):
     """Makes calls at once, in this process; `begun` are the attempts that it was given, by the names of folders."""
 
     capacity = 1
@@ -75,6 +75,9 @@ class Here(Executor):
 
     def make(self, fn, tasks):
         return fn(tasks)
+
+    def end(self, future):
+        """What has been made has ended."""
 
 
 class DriverDied(Exception):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from doubleread import disk, files
 from doubleread.store import board as boards
 from doubleread.store import has_begun, is_whole, read_beat, read_progress
-from doubleread.store.board import PERIOD, POSTS_A_SECOND, Board, Reply, Start
+from doubleread.store.board import HEARD_POSTS, HEARD_SECONDS, PERIOD, POSTS_A_SECOND, Board, Reply, Start
 
 GO_ON = Reply(stop=False, full=False, period=PERIOD)
 LEFT = {
@@ -87,6 +88,7 @@ def test_nothing_to_post_is_a_question_too(board, folder):
 
 def test_the_record_is_written_last_wherever_it_stands(board, folder, written):
     names, _ = written
+    board.begin([folder], "node-1")
     board.post(folder, LEFT)
     # progress may be lost with the machine, so it is no durable write
     assert names == ["weights.safetensors", "logits.npz", "run.json"]
@@ -116,7 +118,7 @@ def test_on_a_full_disk_no_record_stands_beside_a_file_that_is_missing(board, fo
     assert board.post(folder, LEFT).full
     assert not is_whole(folder)
     assert content_of(folder) == {"weights.safetensors": b"weights"}
-    assert board.places() == {folder: "node-1"}
+    assert board.places() == {folder: ("node-1", True)}
 
 
 def test_every_worker_hears_of_a_full_disk(board, folder, written):
@@ -124,6 +126,8 @@ def test_every_worker_hears_of_a_full_disk(board, folder, written):
     other = folder.with_name("q.attempt-1")
     other.mkdir()
     full |= {"checkpoint.safetensors"}
+    board.begin([folder], "node-1")
+    board.begin([other], "node-2")
     board.post(folder, {"checkpoint.safetensors": b"x"})
     assert board.post(other, {"beat": b"1\n"}) == Reply(stop=False, full=True, period=PERIOD)
 
@@ -133,6 +137,7 @@ def test_a_disk_that_fails_otherwise_is_an_error(board, folder, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(boards, "write_into", broken)
+    board.begin([folder], "node-1")
     with pytest.raises(OSError, match=r"^\[Errno 5\] Input/output error$"):
         board.post(folder, {"run.json": b"{}"})
     assert not is_whole(folder)
@@ -140,6 +145,7 @@ def test_a_disk_that_fails_otherwise_is_an_error(board, folder, monkeypatch):
 
 def test_an_attempt_whose_folder_is_gone_is_not_made_again(board, tmp_path):
     gone = tmp_path / "r.attempt-1"
+    board.begin([gone], "node-1")
     with pytest.raises(FileNotFoundError):
         board.post(gone, {"run.json": b"{}"})
     with pytest.raises(FileNotFoundError):
@@ -155,7 +161,7 @@ def test_begin_gives_back_the_checkpoint_of_each_run_of_a_stack(board, folder):
     # by a worker elsewhere, after the one that died
     board.post(folder, {"checkpoint.safetensors": b"first"})
     assert board.begin([folder, other], "node-2").checkpoints == (b"first", b"state")
-    assert board.places() == {folder: "node-2", other: "node-2"}
+    assert board.places() == {folder: ("node-2", True), other: ("node-2", True)}
 
 
 def test_begin_says_that_there_is_nothing_left_to_do(board, folder):
@@ -175,14 +181,53 @@ def test_places_are_those_of_runs_under_way(board, folder):
     assert board.places() == {}
     board.begin([folder], "node-1")
     found = board.places()
-    assert found == {folder: "node-1"}
+    assert found == {folder: ("node-1", True)}
     # a copy, which can go to another process
     found.clear()
-    assert board.places() == {folder: "node-1"}
+    assert board.places() == {folder: ("node-1", True)}
     board.post(folder, {"checkpoint.safetensors": b"x"})
-    assert board.places() == {folder: "node-1"}
+    assert board.places() == {folder: ("node-1", True)}
     board.post(folder, LEFT)
     assert board.places() == {}
+
+
+def test_one_that_is_not_heard_of_may_wait_to_be_begun_again(folder):
+    now = [0.0]
+    board = Board(clock=lambda: now[0])
+    board.begin([folder], "node-1")
+    now[0] = HEARD_POSTS * PERIOD + HEARD_SECONDS
+    assert board.places() == {folder: ("node-1", True)}
+    now[0] += 0.1
+    assert board.places() == {folder: ("node-1", False)}
+    # a word without a file is a sign of life
+    board.post(folder, {})
+    assert board.places() == {folder: ("node-1", True)}
+    now[0] += 1000
+    board.begin([folder], "node-2")
+    assert board.places() == {folder: ("node-2", True)}
+
+
+def test_a_later_attempt_of_a_run_takes_the_place_of_the_one_before(board, folder):
+    board.begin([folder], "node-1")
+    other, later = folder.with_name("q.attempt-1"), folder.with_name("r.attempt-2")
+    other.mkdir()
+    later.mkdir()
+    board.begin([other], "node-2")
+    board.begin([later], "node-2")
+    assert board.places() == {other: ("node-2", True), later: ("node-2", True)}
+    assert is_free(folder)
+    assert not is_free(later)
+    # a worker that was taken for dead is told to stop, and changes nothing
+    assert board.post(folder, LEFT) == Reply(stop=True, full=False, period=PERIOD)
+    assert content_of(folder) == {}
+
+
+@pytest.mark.parametrize("name", ["store.sqlite", "../store.sqlite", "run.json.py", ""])
+def test_a_file_that_no_worker_leaves_is_not_written(board, folder, name):
+    board.begin([folder], "node-1")
+    with pytest.raises(ValueError, match=rf"^no worker leaves {re.escape(name)}$"):
+        board.post(folder, {name: b"x", "beat": b"1\n"})
+    assert content_of(folder) == {}
 
 
 def test_a_run_under_way_has_its_lock_and_its_record_gives_it_back(board, folder):
@@ -203,7 +248,7 @@ def test_a_file_system_without_locks(board, folder, monkeypatch, number):
 
     monkeypatch.setattr("doubleread.disk.fcntl.flock", none)
     assert board.begin([folder], "node-1") == Start(over=False, checkpoints=(None,), period=PERIOD)
-    assert board.places() == {folder: "node-1"}
+    assert board.places() == {folder: ("node-1", True)}
     assert board.post(folder, LEFT) == GO_ON
     assert content_of(folder) == LEFT
     assert board.places() == {}

@@ -7,7 +7,15 @@ from pydantic import ValidationError
 
 from doubleread.errors import UserError
 from doubleread.nouns import REFERENCE
-from doubleread.study import Engine, engine_of, load_study, parse_overrides, parse_study, plan_runs
+from doubleread.study import (
+    EngineChoice,
+    engine_of,
+    engine_planned,
+    load_study,
+    parse_overrides,
+    parse_study,
+    plan_runs,
+)
 from doubleread.study.engine_spec import EngineSpec, site_file
 from doubleread.study.plan import data_key
 from tests.conftest import small_study
@@ -59,19 +67,19 @@ def message(work, *given):
 
 def test_a_study_that_says_nothing_is_trained_on_this_machine():
     assert study_with().engine is None
-    assert engine_with() == Engine(name="local")
-    assert engine_with("local") == Engine(name="local")
+    assert engine_with() == EngineChoice(name="local")
+    assert engine_with("local") == EngineChoice(name="local")
 
 
 def test_a_name_stands_for_a_block_with_nothing_else():
     assert study_with("slurm").engine == EngineSpec(name="slurm") == study_with({"name": "slurm"}).engine
-    assert engine_with("slurm") == Engine(name="slurm") == engine_with({"name": "slurm"})
+    assert engine_with("slurm") == EngineChoice(name="slurm") == engine_with({"name": "slurm"})
 
 
 def test_a_block_says_what_a_job_asks_for():
     block = {"name": "slurm", "partition": "gpu", "gpus": 1, "minutes": 30, "memory_gb": 8, "batch_minutes": 0}
-    assert engine_with(block) == Engine(**block)
-    assert engine_with({"name": "ray", "gpus": 0.25, "retries": 0}) == Engine(name="ray", gpus=0.25, retries=0)
+    assert engine_with(block) == EngineChoice(**block)
+    assert engine_with({"name": "ray", "gpus": 0.25, "retries": 0}) == EngineChoice(name="ray", gpus=0.25, retries=0)
 
 
 def test_what_a_block_leaves_out():
@@ -137,10 +145,10 @@ def test_a_mistake_in_the_block_of_a_study(block, expected):
 
 def test_the_option_goes_before_the_block_and_one_about_another_engine_is_not_heeded():
     block = {"name": "slurm", "partition": "gpu", "gpus": 1}
-    assert engine_with(block, "ray") == Engine(name="ray")
-    assert engine_with(block, "local") == Engine(name="local")
-    assert engine_with(block, "slurm") == Engine(**block)
-    assert engine_with(None, "slurm") == Engine(name="slurm")
+    assert engine_with(block, "ray") == EngineChoice(name="ray")
+    assert engine_with(block, "local") == EngineChoice(name="local")
+    assert engine_with(block, "slurm") == EngineChoice(**block)
+    assert engine_with(None, "slurm") == EngineChoice(name="slurm")
 
 
 def test_an_option_that_names_no_engine():
@@ -165,7 +173,7 @@ ray:
 
 def test_the_words_of_a_study_go_before_those_of_the_site(site):
     site(SITE)
-    assert engine_with({"name": "slurm", "partition": "gpu", "environment": "torch"}) == Engine(
+    assert engine_with({"name": "slurm", "partition": "gpu", "environment": "torch"}) == EngineChoice(
         name="slurm",
         partition="gpu",
         environment="torch",
@@ -173,11 +181,11 @@ def test_the_words_of_a_study_go_before_those_of_the_site(site):
         minutes=30,
         setup=("module load python",),
         environments={"torch": ("source torch/bin/activate",)},
-        options={"nice": 100, "exclusive": True, "mail-type": "END"},
+        options={"nice": 100, "exclusive": True, "mail_type": "END"},
     )
-    assert engine_with("ray") == Engine(name="ray", retries=5, address="head:6379")
-    assert engine_with({"name": "ray", "retries": 3}) == Engine(name="ray", retries=3, address="head:6379")
-    assert engine_with() == Engine(name="local")
+    assert engine_with("ray") == EngineChoice(name="ray", retries=5, address="head:6379")
+    assert engine_with({"name": "ray", "retries": 3}) == EngineChoice(name="ray", retries=3, address="head:6379")
+    assert engine_with() == EngineChoice(name="local")
 
 
 def test_the_site_counts_for_an_engine_that_only_the_option_names(site):
@@ -204,7 +212,7 @@ def test_where_the_site_file_is(monkeypatch, tmp_path):
 
 def test_an_engine_that_the_site_file_says_nothing_of(site):
     site("ray: {retries: 1}\nslurm:\n")
-    assert engine_with("slurm") == Engine(name="slurm")
+    assert engine_with("slurm") == EngineChoice(name="slurm")
 
 
 SITE_MISTAKES = [
@@ -217,6 +225,19 @@ SITE_MISTAKES = [
     ("slurm: {minutes: 0}", ", slurm.minutes: got 0; expected a whole number ≥ 1"),
     ("slurm: {setup: module load a}", ', slurm.setup: got "module load a"; expected a list'),
     ("slurm: {environments: {a: b}}", ', slurm.environments.a: got "b"; expected a list'),
+    ("slurm: {memory_gb: 0.0005}", ", slurm.memory_gb: got 0.0005; expected a number ≥ 0.001"),
+    ("slurm: {options: {job-name: a}}", ", slurm.options.job-name: doubleread sets job-name itself; delete it"),
+    ("slurm: {options: {open_mode: append}}", ", slurm.options.open_mode: doubleread sets open_mode itself; delete it"),
+    ("slurm: {options: {--array: 1-3}}", ", slurm.options.--array: doubleread sets --array itself; delete it"),
+    ("slurm: {options: {time: 5}}", ", slurm.options.time: time has a key of its own; set minutes instead"),
+    (
+        "slurm: {options: {cpus-per-task: 2}}",
+        ", slurm.options.cpus-per-task: cpus-per-task has a key of its own; set cpus instead",
+    ),
+    (
+        "slurm: {options: {mail-type: a, mail_type: b}}",
+        ", slurm.options.mail_type: mail_type stands there twice; delete one",
+    ),
     ("slurm: 5", ", slurm: got 5; expected a mapping"),
     ("[slurm]", ": got list; expected a mapping of keys to values"),
 ]
@@ -230,7 +251,7 @@ def test_a_mistake_in_the_site_file(site, text, expected):
 
 def test_a_mistake_about_another_engine_stops_nobody(site):
     site("ray: {setup: [a]}")
-    assert engine_with("slurm") == Engine(name="slurm")
+    assert engine_with("slurm") == EngineChoice(name="slurm")
 
 
 def test_an_environment_is_one_of_the_site(site):
@@ -238,6 +259,29 @@ def test_an_environment_is_one_of_the_site(site):
     assert message(engine_with, block) == "s, engine.environment: the site file has no trch; it has none"
     site(SITE)
     assert message(engine_with, block) == 's, engine.environment: the site file has no trch; did you mean "torch"?'
+
+
+def test_a_plan_needs_neither_environment_nor_address(monkeypatch, site):
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    for block in ({"name": "slurm", "environment": "torch", "gpus": 1}, {"name": "ray", "gpus": 0.5}):
+        study = study_with(block)
+        assert engine_planned(study.engine, None, "s") == EngineChoice(**block)
+        with pytest.raises(UserError):
+            engine_of(study.engine, None, "s")
+    # what the site says of GPUs counts for a plan as for a run
+    site("slurm: {gpus: 2}")
+    assert engine_planned(study_with("slurm").engine, None, "s").gpus == 2
+
+
+def test_without_a_home_there_is_no_site_file(monkeypatch, tmp_path):
+    def homeless():
+        raise OSError("no home")
+
+    monkeypatch.setattr("doubleread.study.engine_spec.config_folder", homeless)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no-site.yaml").write_text("slurm: {qos: a}")
+    assert site_file() is None
+    assert engine_with("slurm") == EngineChoice(name="slurm")
 
 
 def test_the_address_of_ray(monkeypatch, site):
@@ -257,7 +301,7 @@ def test_the_address_of_ray(monkeypatch, site):
 def test_an_address_for_clients_is_refused(monkeypatch, site):
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     assert message(engine_with, "ray") == CLIENT
-    assert engine_with("slurm") == Engine(name="slurm")
+    assert engine_with("slurm") == EngineChoice(name="slurm")
     monkeypatch.delenv("RAY_ADDRESS")
     site("ray: {address: 'ray://head:10001'}")
     assert message(engine_with, "ray") == CLIENT

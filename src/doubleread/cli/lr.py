@@ -19,7 +19,7 @@ from doubleread.recipe import OneCycle
 from doubleread.report.figures import rendered
 from doubleread.report.range_figure import range_figure
 from doubleread.runner import Progress, prepare_study
-from doubleread.study import Arm, Study
+from doubleread.study import Arm, EngineChoice, Study
 from doubleread.training.range_test import RangeTest, range_test
 from doubleread.training.records import RunSpec
 
@@ -47,7 +47,8 @@ def lr_command(
     study = find_study(name, store, overrides(settings, data, None))
     arm = _arm(study, arm_name)
     with prepared_sets(store) as cache, Progress(err(), study.name) as show:
-        prepared = prepare_study(study, cache, show)
+        # a range test is of this machine, wherever the study is trained
+        prepared = prepare_study(study, cache, show, engine=EngineChoice(name="local"))
         run = next(run for run in prepared.plan.runs if arm.name in run.uses)
         torch.set_num_threads(arm.recipe.threads)
         spec = RunSpec(

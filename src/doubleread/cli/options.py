@@ -37,13 +37,18 @@ SeedsOption = Annotated[
 WorkersOption = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", min=1, help="Runs at once; by default as many as cores. Fewer where memory is short."
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Runs at once, with Slurm jobs; by default as many as cores. Fewer where memory is short.",
     ),
 ]
 DeviceOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="auto|cpu|cuda", help="Where runs are trained; auto is CUDA where PyTorch finds it."
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="What runs are trained on; auto is CUDA where there is one, with Ray and Slurm where engine.gpus asks.",
     ),
 ]
 EngineOption = Annotated[

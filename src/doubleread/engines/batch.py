@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,8 @@ class Jobs:
     before it has let go of its device. Calls that are estimated to take less than `batch_seconds` together share a job,
     as long as that leaves as many jobs as may run `at_once`, where that is given.
     `gather` is how long the first of several calls waits for others, `look` the time between two looks at the queue,
-    and `grace` how long after the end of a job its files may still be on their way, in seconds.
+    `grace` how long after the end of a job its files may still be on their way, and `patience` how long until what the
+    queue did not take is submitted again, in seconds.
     """
 
     sbatch: Mapping[str, Any]
@@ -55,6 +57,7 @@ class Jobs:
     gather: float = 1.0
     look: float = 5.0
     grace: float = 15.0
+    patience: float = 60.0
 
 
 class Batch:
@@ -136,11 +139,16 @@ class _Work:
 
     def _note(self, path: Path, future: Future[Any]) -> None:
         outcome = self._outcome(future)
-        if outcome is not None:
-            write_json(path, outcome)
-        if outcome is not None or not self.stopping:
-            with self._guard:
-                self.left -= 1
+        try:
+            if outcome is not None:
+                write_json(path, outcome)
+        except OSError as error:
+            # as if its process had died: the driver sees that the job is over, and nothing of this call
+            print(f"{path}: {error}", file=sys.stderr, flush=True)
+        finally:
+            if outcome is not None or not self.stopping:
+                with self._guard:
+                    self.left -= 1
 
     def _outcome(self, future: Future[Any]) -> dict[str, Any] | None:
         if future.cancelled():

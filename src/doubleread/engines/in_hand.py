@@ -103,7 +103,7 @@ def settle(entry: InHand, answer: Any) -> None:
 def last_words(entry: InHand) -> str:
     """Return the last line that a job printed as an error, if it printed one."""
     assert entry.manifest is not None, "it has been submitted"
-    for path in sorted(entry.manifest.logs.rglob(f"*{job_of(entry)}*.err")):
+    for path in sorted(entry.manifest.logs.rglob(f"{job_of(entry)}_*.err")):
         lines = path.read_text(errors="replace")[-LOG_END:].strip().splitlines()
         if lines:
             return lines[-1]

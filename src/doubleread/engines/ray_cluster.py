@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +13,12 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import ray
 from ray import exceptions
-from ray._private import worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from doubleread.engines.engine import CallRaised, Engine, WorkerDied, told
+from doubleread.engines.ray_connection import Cluster, NoCluster, connect
 from doubleread.errors import WorkFailed
 
-LOOPBACK = "127.0.0.1"
 LOOK_SECONDS = 2.0
 """The time between two looks at the cluster."""
 GRACE_SECONDS = 20.0
@@ -30,7 +27,6 @@ LAST_SECONDS = 10.0
 """How long Ray may take to end a call."""
 MOST_AHEAD = 64
 """Calls that wait in Ray's queue beside those that can run, at most, so that no core waits for the driver."""
-REACH_SECONDS = 10.0
 MOST_LETTERS = 300
 WAIT_SECONDS = 0.1
 """How long a call that has just been made may wait until its end is waited for too."""
@@ -38,23 +34,6 @@ BOARD_THREADS = 16
 _ASIDE = ThreadPoolExecutor(4, thread_name_prefix="board")
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class NoCluster(Exception):
-    """There is no cluster where one was asked for, or none can be started; the text is the reason."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Which cluster: the one at `address`, or, where that is None, one on this machine with `workers` cores.
-
-    A local one listens on the loopback address alone, and wants a token: see `settle_ray`. `store_bytes` is how much
-    its memory for shared objects takes.
-    """
-
-    address: str | None = None
-    workers: int = 1
-    store_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +74,12 @@ class RayExecutor(Engine):
     """An executor whose calls are tasks of Ray: `fn(board, place, *args)`, where `place` names the machine.
 
     `board` makes the object that calls leave things with; it lives beside the driver, and must have `stop()`, which
-    asks calls to end early, and `places()`, which says where each begun call is by what `key_of` makes of its
-    arguments. `most` bounds how many calls run at once; `remark` is told what a user should know.
+    asks calls to end early, and `places()`, which says where each begun call is, and whether it has been heard of
+    lately, by what `key_of` makes of its arguments. `most` bounds how many calls run at once; `remark` is told what a
+    user should know.
 
     Raises:
-        NoCluster: there is none.
+        NoCluster: there is none, or it is this machine, which has not what a call needs.
         WorkFailed: later, where the board is gone.
     """
 
@@ -114,20 +94,32 @@ class RayExecutor(Engine):
         remark: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._needs, self._most, self._key_of, self._remark = needs, most, key_of, remark
-        self._ours = _connect(cluster)
+        self._grows = cluster.address is not None
+        self._ours = connect(cluster)
+        self._actor: Any = None
+        try:
+            self._set_up(board)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _set_up(self, board: type[Any]) -> None:
         node = ray.get_runtime_context().get_node_id()
         beside = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
         actor = ray.remote(board).options(num_cpus=0, max_concurrency=BOARD_THREADS, scheduling_strategy=beside)
-        self._actor: Any = actor.remote()
+        self._actor = actor.remote()
         self.board = Afar(self._actor)
+        # memory of a GPU is free again when the process is gone, and not before
+        self._task = ray.remote(max_calls=1 if self._needs.gpus else 0)(_call)
         self._guard = threading.Condition()
         self._refs: dict[Any, Future[Any]] = {}
         self._calls: dict[Future[Any], tuple[Any, Any]] = {}
         self._closed = False
         self._looked = -math.inf
         self._alive: frozenset[str] = frozenset()
-        self._places: Mapping[Any, str] = {}
+        self._places: Mapping[Any, tuple[str, bool]] = {}
         self._slots = 0
+        self._room = self._said = False
         self._look()
         self._watch = threading.Thread(target=self._go, name="ray calls", daemon=True)
         self._watch.start()
@@ -137,7 +129,7 @@ class RayExecutor(Engine):
         """See `Engine`; it follows the cluster, which may grow and shrink."""
         self._look()
         # what is handed over ahead runs wherever a core is free: not where the user wants fewer at once
-        if self._most is not None and self._most < self._slots:
+        if self._most is not None and (self._grows or self._most < self._slots):
             return self._most
         return self._slots + min(self._slots, MOST_AHEAD)
 
@@ -158,7 +150,7 @@ class RayExecutor(Engine):
         refs = [argument.ref if isinstance(argument, Shared) else argument for argument in args]
         future.set_running_or_notify_cancel()
         with self._guard:
-            ref = _task.options(**options).remote(fn, self.board, *refs)
+            ref = self._task.options(**options).remote(fn, self.board, *refs)
             self._refs[ref] = future
             self._calls[future] = ref, self._key_of(*args)
             self._guard.notify_all()
@@ -172,11 +164,13 @@ class RayExecutor(Engine):
             ray.cancel(found[0], force=True)
 
     def is_at_work(self, future: Future[Any]) -> bool:
-        """See `Engine`: while the machine is there on which it was last begun."""
+        """See `Engine`: while the machine is there on which it was last begun, and it does not wait to be begun again,
+        as one may that has not been heard of and for which there is no room."""
         self._look()
         with self._guard:
             found = self._calls.get(future)
-        return found is not None and self._places.get(found[1]) in self._alive
+        place, heard = self._places.get(found[1], ("", False)) if found is not None else ("", False)
+        return place in self._alive and (heard or self._room)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `concurrent.futures.Executor`; with `cancel_futures`, calls that run are asked to stop, and ended after
@@ -196,18 +190,22 @@ class RayExecutor(Engine):
         if error is not None:
             self._stop(0.0)
         self.shutdown(wait=True)
-        ray.kill(self._actor)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._actor is not None:
+            ray.kill(self._actor)
         if self._ours:
             ray.shutdown()
 
     def _stop(self, grace: float) -> None:
         until = time.monotonic() + grace
         self._actor.stop.remote()
-        begun: Mapping[Any, str] = {}
+        begun: Mapping[Any, tuple[str, bool]] = {}
         with suppress(exceptions.RayError):
             begun = ray.get(self._actor.places.remote())
         with self._guard:
-            waiting = [ref for ref, key in self._calls.values() if key not in begun]
+            waiting = [ref for ref, key in self._calls.values() if not begun.get(key, ("", False))[1]]
         for ref in waiting:
             ray.cancel(ref)
         with self._guard:
@@ -259,7 +257,8 @@ class RayExecutor(Engine):
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        alive = frozenset(node["NodeID"] for node in ray.nodes() if node["Alive"])
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        alive = frozenset(node["NodeID"] for node in nodes)
         if gone := len(self._alive - alive):
             what = "a machine of the cluster is" if gone == 1 else f"{gone} machines of the cluster are"
             self._remark(f"{what} gone; Ray makes what was there again")
@@ -271,16 +270,36 @@ class RayExecutor(Engine):
                 f"what runs leave cannot be taken any more: the process beside the driver is gone ({_brief(error)});"
                 " what had finished is kept, and the same command goes on from here"
             ) from error
-        there = ray.cluster_resources()
+        self._say_what_is_wanted([node["Resources"] for node in nodes])
+        there, free = ray.cluster_resources(), ray.available_resources()
+        # whole cores over all machines: with as many free, some machine has enough of them
+        self._room = free.get("CPU", 0) > len(nodes) * (self._needs.cpus - 1) and (
+            free.get("GPU", 0) >= self._needs.gpus
+        )
         slots = int(there.get("CPU", 0) // self._needs.cpus)
         if self._needs.gpus:
             slots = min(slots, int(there.get("GPU", 0) / self._needs.gpus + 1e-9))
         # one at least: where machines come when they are asked for, something has to ask
         self._slots = max(1, slots)
 
+    def _say_what_is_wanted(self, machines: Sequence[Mapping[str, float]]) -> None:
+        """Say once that no machine has what a call needs; on this machine alone none ever will."""
+        needs = {"CPU": self._needs.cpus, "GPU": self._needs.gpus, "memory": self._needs.memory}
+        if any(all(there.get(what, 0) >= much for what, much in needs.items()) for there in machines):
+            self._said = False
+            return
+        words = [f"{self._needs.cpus} {'core' if self._needs.cpus == 1 else 'cores'}"]
+        words += [f"{self._needs.gpus:g} GPU"] if self._needs.gpus else []
+        words += [f"{self._needs.memory / 2**30:.1f} GiB"] if self._needs.memory else []
+        wanted = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        if not self._grows and self._ours:
+            raise NoCluster(f"a run takes {wanted}, which this machine has not")
+        if not self._said:
+            self._said = True
+            self._remark(f"no machine of the cluster has {wanted}, which a run takes; it waits until one comes")
 
-@ray.remote(max_calls=0)
-def _task(fn: Callable[..., Any], board: Afar, *args: Any) -> Any:
+
+def _call(fn: Callable[..., Any], board: Afar, *args: Any) -> Any:
     return fn(board, ray.get_runtime_context().get_node_id(), *args)
 
 
@@ -291,48 +310,6 @@ def _give(future: Future[Any], answer: Any) -> None:
             future.set_exception(answer)
         else:
             future.set_result(answer)
-
-
-def _connect(cluster: Cluster) -> bool:
-    """Connect to a cluster, or start one; return whether it is this executor's to leave."""
-    if ray.is_initialized():
-        return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-    _hush()
-    try:
-        if cluster.address is not None:
-            _look_for(cluster.address)
-            ray.init(address=cluster.address, **quiet)
-            return True
-        more = {} if cluster.store_bytes is None else {"object_store_memory": cluster.store_bytes}
-        local = {"num_cpus": cluster.workers, "include_dashboard": False, "_node_ip_address": LOOPBACK}
-        ray.init(address="local", **local, **more, **quiet)
-    except (ConnectionError, OSError, RuntimeError, ValueError, exceptions.RayError) as error:
-        raise NoCluster(" ".join(str(error).split())) from error
-    return True
-
-
-def _look_for(address: str) -> None:
-    """See whether anything listens at `host:port`: Ray itself would try for a minute.
-
-    Raises:
-        OSError: nothing does.
-    """
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        with socket.create_connection((host, int(port)), timeout=REACH_SECONDS):
-            pass
-
-
-def _hush() -> None:
-    """Keep Ray from this process's output: of a machine that is gone it says pages, and on standard output at that.
-
-    There is no option for the latter; `RayExecutor` tells its `remark` what a user should know.
-    """
-    logging.getLogger("ray").addHandler(logging.NullHandler())
-    logging.getLogger("ray").propagate = False
-    if hasattr(worker, "print_to_stdstream"):
-        setattr(worker, "print_to_stdstream", lambda *_args, **_more: None)  # noqa: B010
 
 
 def _ours(error: BaseException) -> Exception:

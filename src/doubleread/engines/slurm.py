@@ -5,22 +5,17 @@ The driver may go away: jobs go on, and the next driver finds them by what this 
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
+import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from submitit import SlurmExecutor as Submitter
-from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-from doubleread.engines.batch import Batch, Call, Jobs
+from doubleread.engines.batch import Jobs
 from doubleread.engines.engine import CallRaised, Engine, WorkerDied
 from doubleread.engines.in_hand import (
     InHand,
@@ -35,26 +30,21 @@ from doubleread.engines.in_hand import (
     settle,
 )
 from doubleread.engines.manifest import Manifest, manifests, new_manifest
-from doubleread.engines.squeue import Queued, Unanswered, ask, cancel, jobs_of
+from doubleread.engines.sbatch import Refused, arrays_of, submit_array
+from doubleread.engines.squeue import Queued, Unanswered, ask, cancel, cancel_named, jobs_of
 from doubleread.files import make_folders
 
-MOST_TIMEOUTS = 1000
-"""How often a job may come to its time limit, so that one whose calls never get anywhere does not go on for ever."""
-PATIENCE_SECONDS = 60.0
-"""How long to wait before Slurm is asked again to take more jobs than it wanted to."""
-MOST_IN_ARRAY = 1000
-"""Jobs of one array: as many as a Slurm with its own settings takes."""
 MOST_IN_HAND = 10_000
-TOO_MANY = re.compile(r"limit|too many|MaxArraySize|array", re.IGNORECASE)
-"""What Slurm says where it would take fewer jobs, or would later."""
-CONF = "SLURM_CONF"
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass
 class _Knowledge:
+    """Calls that wait, those that are being submitted, and those that have been; `last` is when the newest came."""
+
     waiting: list[InHand] = field(default_factory=list)
+    leaving: list[InHand] = field(default_factory=list)
     submitted: dict[Future[Any], InHand] = field(default_factory=dict)
     last: float = 0.0
 
@@ -86,6 +76,8 @@ class SlurmExecutor(Engine):
         self._closed = self._stopped = self._silent = False
         self._earlier = self._look_back()
         self._failed: set[Path] = set()
+        self._cancelled: set[str] = set()
+        self._unclear: list[Manifest] = []
         self._watch = threading.Thread(target=self._go, name="slurm", daemon=True)
         self._watch.start()
 
@@ -100,7 +92,8 @@ class SlurmExecutor(Engine):
         future: Future[T] = Future()
         entry = InHand(future, self._name_of(*args), (fn, args), self._seconds_of(*args))
         with self._guard:
-            self._hand.last = time.monotonic()
+            # where Slurm wants fewer for a while, those that come now wait too
+            self._hand.last = max(self._hand.last, time.monotonic())
             self._hand.waiting.append(entry)
         return future
 
@@ -134,13 +127,12 @@ class SlurmExecutor(Engine):
                 for entry in self._hand.waiting:
                     entry.future.cancel()
                 self._hand.waiting.clear()
-            mine = sorted({job for entry in self._hand.submitted.values() if (job := job_of(entry))})
+            mine = {job for entry in self._hand.submitted.values() if (job := job_of(entry))}
         if cancel_futures:
-            with suppress(Unanswered):
-                cancel(mine)
+            self._cancel(mine)
         with self._guard:
             if wait:
-                while self._hand.waiting or self._hand.submitted:
+                while self._hand.waiting or self._hand.leaving or self._hand.submitted:
                     self._guard.wait(timeout=1.0)
             self._closed = True
         if wait:
@@ -155,7 +147,7 @@ class SlurmExecutor(Engine):
         """Return the calls that an earlier driver left in the queue, and remove what is over."""
         known = manifests(self._jobs)
         # a driver that died before it knew the number has left the name
-        found = ask([manifest.token for manifest in known]) if known else _checked()
+        found = _asked([manifest.token for manifest in known])
         left: list[InHand] = []
         for manifest in known:
             mine = jobs_of(manifest, found)
@@ -176,12 +168,14 @@ class SlurmExecutor(Engine):
                     return
                 now = time.monotonic()
                 due = bool(self._hand.waiting) and now - self._hand.last >= self._how.gather
-                batch = self._hand.waiting if due else []
                 if due:
-                    self._hand.waiting = []
+                    self._hand.leaving, self._hand.waiting = self._hand.waiting, []
             try:
-                if batch:
-                    self._submit(batch)
+                if due:
+                    self._submit(self._hand.leaving)
+                    with self._guard:
+                        self._hand.leaving = []
+                        self._guard.notify_all()
                 if now - looked >= self._how.look:
                     looked = now
                     self._see()
@@ -191,16 +185,32 @@ class SlurmExecutor(Engine):
             time.sleep(min(self._how.gather, self._how.look) / 2)
 
     def _submit(self, entries: Sequence[InHand]) -> None:
-        for jobs in _arrays(batches_of(entries, self._how)):
+        if not self._all_clear():
+            self._later(entries)
+            return
+        for jobs in arrays_of(batches_of(entries, self._how)):
             self._submit_array(jobs)
 
     def _submit_array(self, jobs: Sequence[list[InHand]]) -> None:
-        manifest = new_manifest(self._jobs, [[entry.name for entry in batch] for batch in jobs])
+        entries = [entry for batch in jobs for entry in batch]
+        if self._stopped:
+            for entry in entries:
+                entry.future.cancel()
+            return
+        manifest = None
         try:
-            manifest = manifest.submitted(self._sbatch(manifest, jobs))
-        except (FailedJobError, FailedSubmissionError, subprocess.SubprocessError, OSError, RuntimeError) as error:
-            manifest.remove()
-            self._refused(jobs, _brief(error))
+            manifest = new_manifest(self._jobs, [[entry.name for entry in batch] for batch in jobs])
+            manifest = manifest.submitted(submit_array(manifest, jobs, self._how))
+        except (Refused, OSError) as error:
+            if manifest is not None:
+                self._unclear.append(manifest)
+            if isinstance(error, Refused):
+                self._refused(jobs, entries, error)
+                return
+            # it is no fault of these calls; whoever waits for them knows what to do on a full disk
+            self._all_clear()
+            for entry in entries:
+                settle(entry, error)
             return
         with self._guard:
             for number, batch in enumerate(jobs):
@@ -208,37 +218,54 @@ class SlurmExecutor(Engine):
                     entry.manifest, entry.batch, entry.place = manifest, number, place
                     entry.gone_since, entry.runs = None, False
                     self._hand.submitted[entry.future] = entry
-            late = self._stopped
-        if late:
-            cancel([manifest.job or ""])
 
-    def _refused(self, jobs: Sequence[list[InHand]], why: str) -> None:
-        """Try fewer jobs at once where there are too many, later where some are in the queue, or give them up."""
-        if TOO_MANY.search(why) and len(jobs) > 1:
+    def _refused(self, jobs: Sequence[list[InHand]], entries: Sequence[InHand], why: Refused) -> None:
+        """Try later where nobody answers, fewer jobs at once where there are too many, later where some are in the
+        queue, or give them up."""
+        if why.is_silence:
+            self._say_silent(str(why))
+        clear = self._all_clear()
+        if why.is_too_many and clear and len(jobs) > 1:
             middle = len(jobs) // 2
             self._submit_array(jobs[:middle])
             self._submit_array(jobs[middle:])
-            return
-        entries = [entry for batch in jobs for entry in batch]
-        with self._guard:
-            if TOO_MANY.search(why) and self._hand.submitted:
-                self._hand.waiting += entries
-                self._hand.last = time.monotonic() + PATIENCE_SECONDS
-                return
-        for entry in entries:
-            settle(entry, CallRaised(f"Slurm does not take the job: {why}"))
+        elif why.is_silence or not clear or (why.is_too_many and self._hand.submitted):
+            self._later(entries)
+        else:
+            for entry in entries:
+                settle(entry, CallRaised(f"Slurm does not take the job: {why}"))
 
-    def _sbatch(self, manifest: Manifest, jobs: Sequence[Sequence[InHand]]) -> str:
-        submitter = Submitter(folder=manifest.logs, max_num_timeout=MOST_TIMEOUTS)
-        most = self._how.at_once or MOST_IN_ARRAY
-        submitter.update_parameters(**self._how.sbatch, job_name=manifest.token, array_parallelism=most)
-        batches = [
-            Batch(manifest.folder, number, [_call(entry) for entry in batch], self._how)
-            for number, batch in enumerate(jobs)
-        ]
-        with _no_job_of_ours(), submitter.batch():
-            submitted = [submitter.submit(batch) for batch in batches]
-        return submitted[0].job_id.partition("_")[0]
+    def _later(self, entries: Sequence[InHand]) -> None:
+        """Let calls wait some time before they are submitted again."""
+        with self._guard:
+            if self._stopped:
+                for entry in entries:
+                    entry.future.cancel()
+                return
+            self._hand.waiting += entries
+            self._hand.last = time.monotonic() + self._how.patience
+
+    def _all_clear(self) -> bool:
+        """Take back what may be in the queue although its submission failed; tell whether nothing of that is left."""
+        left = []
+        for manifest in self._unclear:
+            try:
+                cancel_named(manifest.token)
+            except Unanswered as error:
+                left.append(manifest)
+                self._say_silent(str(error))
+            else:
+                with suppress(OSError):
+                    manifest.remove()
+        self._unclear = left
+        return not left
+
+    def _cancel(self, jobs: Collection[str]) -> None:
+        """Cancel jobs that have not been; where the queue does not answer, the next look does it."""
+        left = sorted(set(jobs) - self._cancelled)
+        with suppress(Unanswered):
+            cancel(left)
+            self._cancelled.update(left)
 
     def _see(self) -> None:
         """Settle the calls that have an outcome, and those whose job is gone without one."""
@@ -254,6 +281,9 @@ class SlurmExecutor(Engine):
             self._say_silent(str(error))
         else:
             self._silent = False
+            if self._stopped:
+                mine = {job for entry in entries if (job := job_of(entry))}
+                self._cancel({job for job in mine if job in found and not found[job].is_over})
         settled, again = [], []
         there = listed(entries)
         for entry in entries:
@@ -311,7 +341,7 @@ class SlurmExecutor(Engine):
 
     def _give_up(self, error: Exception) -> None:
         with self._guard:
-            entries = [*self._hand.waiting, *self._hand.submitted.values()]
+            entries = [*self._hand.waiting, *self._hand.leaving, *self._hand.submitted.values()]
             self._hand = _Knowledge()
             self._guard.notify_all()
         for entry in entries:
@@ -327,34 +357,9 @@ class SlurmExecutor(Engine):
                     manifest.remove(logs=manifest.folder not in self._failed)
 
 
-@contextmanager
-def _no_job_of_ours() -> Iterator[None]:
-    """Keep what Slurm has told a driver that is in a job itself from the jobs that it submits."""
-    told = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("SLURM_") and name != CONF}
-    try:
-        yield
-    finally:
-        os.environ |= told
-
-
-def _arrays(batches: Sequence[list[InHand]]) -> Iterator[Sequence[list[InHand]]]:
-    for start in range(0, len(batches), MOST_IN_ARRAY):
-        yield batches[start : start + MOST_IN_ARRAY]
-
-
-def _checked() -> dict[str, Queued]:
-    """Find out that there is a Slurm before anything is given to it."""
-    ask(["doubleread-none"])
-    return {}
-
-
-def _call(entry: InHand) -> Call:
-    assert entry.call is not None, "a call of an earlier driver is not submitted again"
-    return entry.call
-
-
-def _brief(error: Exception) -> str:
-    """Return what sbatch said, of all that submitit says about it."""
-    text = " ".join(str(error).split())
-    said = re.search(r"sbatch: error: (.+)", text)
-    return said[1] if said else text
+def _asked(tokens: Sequence[str]) -> dict[str, Queued]:
+    """Ask the queue for jobs; where there are none, find out that there is a Slurm before anything is given to it."""
+    found = ask(tokens or ["doubleread-none"])
+    if shutil.which("srun") is None:
+        raise Unanswered("there is no srun on this machine")
+    return found

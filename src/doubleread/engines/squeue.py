@@ -77,6 +77,15 @@ def cancel(jobs: Sequence[str]) -> None:
         _lines(["scancel", *jobs])
 
 
+def cancel_named(token: str) -> None:
+    """Cancel every job of a name, if there is one.
+
+    Raises:
+        Unanswered: there is no queue here, or it does not answer.
+    """
+    _lines(["scancel", f"--name={token}"])
+
+
 def state_of(job: str) -> str:
     """Return the state of one job, by its number, "" where the queue does not know it.
 

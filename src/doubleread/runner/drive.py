@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 
 from doubleread.dataset import PreparedSet
 from doubleread.disk import FULL
-from doubleread.engines import CallRaised, WorkerDied
+from doubleread.engines import CallRaised, Engine, WorkerDied
 from doubleread.nouns import State
 from doubleread.runner.care import Care, Hearing
 from doubleread.runner.counts import Counts
@@ -203,8 +203,8 @@ class _Driver:
         """Take over the runs of this plan that an earlier driver left with the engine; return them."""
         under_way = [run_id for run_id in self.missing if self.states[run_id] is State.RUNNING]
         names = {attempt_folder(self.store.root, *last).name for last in self.store.attempts_of(under_way).items()}
-        in_hand = getattr(self.executor, "in_hand", lambda _names: {})
-        for future, name in in_hand(names).items():
+        in_hand = self.executor.in_hand(names) if isinstance(self.executor, Engine) else {}
+        for future, name in in_hand.items():
             run_id, attempt = attempt_of(name)
             self._hold(future, (self._task_of(self.missing[run_id], attempt),))
         taken = {task.run_id for tasks in self.tasks.values() for task in tasks}
@@ -284,15 +284,17 @@ class _Driver:
 
     def _listen(self) -> None:
         """End what has given no sign of life for too long, while it should have."""
-        end = getattr(self.executor, "end", None)
-        is_at_work = getattr(self.executor, "is_at_work", lambda _future: True)
+        if not isinstance(self.executor, Engine):
+            return
         for future, tasks in self.tasks.items():
-            if end is None or not is_at_work(future) or not all(has_begun(task.folder) for task in tasks):
+            if not self.executor.is_at_work(future) or not all(has_begun(task.folder) for task in tasks):
                 self.hearing.forget(future)
                 continue
             if self.hearing.is_silent(future, "".join(read_beat(task.folder) for task in tasks)):
                 self.silent.add(future)
-                end(future)
+                self.executor.end(future)
+                # it may take a while, and asking at every look does not make it shorter
+                self.hearing.forget(future)
 
     def _take(self, future: Future[Ending], tasks: Sequence[Task], stopping: str = "") -> None:
         """Take what came of tasks; `stopping` is why those without a record are interrupted, where the driver stops."""
@@ -372,4 +374,4 @@ def _name(run: PlannedRun) -> str:
 
 
 def _capacity(executor: Executor) -> int:
-    return int(getattr(executor, "capacity", 1))
+    return executor.capacity if isinstance(executor, Engine) else 1

@@ -25,7 +25,7 @@ from doubleread.runner.units import room_on_device
 from doubleread.store import Store, lost
 from doubleread.study import (
     Arm,
-    Engine,
+    EngineChoice,
     Plan,
     Study,
     Variant,
@@ -33,6 +33,7 @@ from doubleread.study import (
     default_thresholds,
     document_of,
     engine_of,
+    engine_planned,
     leakage_variant,
     plan_runs,
     study_of,
@@ -62,7 +63,7 @@ def prepare_study(
     *,
     refuse: bool = True,
     given: Source | None = None,
-    engine: Engine | None = None,
+    engine: EngineChoice | None = None,
 ) -> Prepared:
     """Prepare and audit every set that the arms of a study ask for (most ask for one) in `cache`, and plan the runs.
 
@@ -76,7 +77,7 @@ def prepare_study(
     """
     if study.measures_leakage:
         variants = (*variants, leakage_variant(study))
-    where = device_of(engine or engine_of(study.engine, None, study.place), device)
+    where = device_of(engine or engine_planned(study.engine, None, study.place), device)
     said: set[str] = set()
     own = dict.fromkeys(data_key(arm.data) for arm in study.arms)
     sets: dict[str, PreparedSet] = {}
@@ -203,7 +204,7 @@ def train_study(
     workers: int | None,
     show: Show,
     care: Care | None = None,
-    engine: Engine | None = None,
+    engine: EngineChoice | None = None,
 ) -> Counts:
     """Train what the store lacks of a planned study, `workers` runs at a time (default: see `default_workers`).
 

@@ -28,14 +28,16 @@ def workers_for(plan: Plan, prepared: Mapping[str, PreparedSet], wanted: int | N
     return number, remarks
 
 
-def preload_for(paths: Iterable[str], models: Iterable[str] = ()) -> list[str]:
-    """Return the modules that the server of runs of these models on these paths loads before it forks.
+def preload_for(runs: Iterable[PlannedRun]) -> list[str]:
+    """Return the modules that the server of these runs loads before it forks, by their models and paths.
 
     torch.optim imports torch's compiler at its first step, 1.6 s of every run unless the server has it; the other paths
     never do, and a process forked without it is there in half the time. MONAI takes two seconds. A module of the user's
     own is left to the runs: what it does as it is imported should not be shared.
     """
-    nets = sorted({module for name in models if name in BUILDERS and (module := module_of(name))})
+    kinds = {(run.recipe.model.name, run.compute.path) for run in runs}
+    nets = sorted({module for name, _ in kinds if name in BUILDERS and (module := module_of(name))})
+    paths = {path for _, path in kinds}
     return ["doubleread.worker.server", *(["torch._dynamo"] if "reference" in paths else []), *nets]
 
 

@@ -3,7 +3,7 @@
 from doubleread.study.claim_spec import ClaimSpec
 from doubleread.study.claims import Claim, resolve_claims
 from doubleread.study.claims_file import load_claims
-from doubleread.study.engine_spec import ENGINES, Engine, engine_of
+from doubleread.study.engine_spec import ENGINES, EngineChoice, engine_of, engine_planned
 from doubleread.study.levels import Arm, label_of
 from doubleread.study.parse import (
     BUILT_IN,
@@ -33,7 +33,7 @@ __all__ = [
     "Claim",
     "ClaimSpec",
     "Contradiction",
-    "Engine",
+    "EngineChoice",
     "Experiment",
     "Plan",
     "PlannedRun",
@@ -47,6 +47,7 @@ __all__ = [
     "default_thresholds",
     "document_of",
     "engine_of",
+    "engine_planned",
     "grouped_name",
     "label_of",
     "leakage_variant",

@@ -63,16 +63,16 @@ class SiteSpec(Spec):
     """What a site file says of one engine: what a study may say, and what is for the user alone to say."""
 
     address: Text | None = None
-    """Of a cluster of Ray: `host:port`, or `auto`."""
+    """Of a cluster of Ray: `host:port`, `auto` on one of its machines, or `local` for one on this machine."""
     setup: tuple[Text, ...] = ()
     """Lines of shell that a job of Slurm begins with."""
     environments: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
     """Such lines by name, one of which a study may choose."""
     options: dict[Text, Text | int | bool] = Field(default_factory=dict)
-    """Further options of sbatch, by name."""
+    """Further options of sbatch, by name, but for those that the engine sets itself."""
 
 
-class Engine(EngineSpec, SiteSpec):
+class EngineChoice(EngineSpec, SiteSpec):
     """An engine with everything that is known about it: the study's own words go before those of the site file."""
 
 
@@ -82,27 +82,56 @@ USED: dict[str, frozenset[str]] = {
     "slurm": frozenset({*EngineSpec.model_fields, *SiteSpec.model_fields} - {"retries", "address"}),
 }
 """What has an effect with each engine, beside its name."""
+KEY_OF = {
+    "account": "account",
+    "constraint": "constraint",
+    "cpus_per_task": "cpus",
+    "gpus_per_node": "gpus",
+    "mem": "memory_gb",
+    "partition": "partition",
+    "qos": "qos",
+    "time": "minutes",
+}
+"""Options of sbatch that have a key of their own."""
+OURS = frozenset({"array", "clusters", "error", "job_name", "open_mode", "output", "signal"})
+"""Options of sbatch by which jobs are found again, and told before their time is over."""
+LEAST_GB = 0.001
 
 
 def refuse_without_effect(spec: Spec, name: str, place: str) -> None:
     """Stop where a block says something that its engine does not heed.
 
     Raises:
-        UserError: it does, or asks for a part of a GPU where there is none.
+        UserError: it does, or asks for what there is not: a part of a GPU with Slurm, or next to no memory.
     """
     for key in sorted(spec.model_fields_set - USED[name] - {"name"}):
         raise UserError(f"{place}.{key}", f"{key} has no effect with {name}", "", "delete it")
     gpus = getattr(spec, "gpus", 0.0)
     if name == "slurm" and gpus % 1:
         raise UserError(f"{place}.gpus", "a job of Slurm has whole GPUs", "expected a whole number")
+    if (memory := getattr(spec, "memory_gb", None)) is not None and memory < LEAST_GB:
+        raise UserError(f"{place}.memory_gb", f"got {memory:g}", f"expected a number ≥ {LEAST_GB:g}")
     if name == "ray" and gpus > 1 and gpus % 1:
         raise UserError(f"{place}.gpus", f"got {gpus:g}", "expected a part of one GPU, or a whole number of them")
 
 
-def engine_of(block: EngineSpec | None, name: str | None, place: str) -> Engine:
+def engine_of(block: EngineSpec | None, name: str | None, place: str) -> EngineChoice:
+    """Return what `engine_planned` does, ready to run on.
+
+    Raises:
+        UserError: as there, or the environment that is asked for or the address is none.
+    """
+    engine = engine_planned(block, name, place)
+    if engine.environment is not None and engine.environment not in engine.environments:
+        known = did_you_mean(engine.environment, engine.environments) if engine.environments else "it has none"
+        raise UserError(f"{place}, engine.environment", f"the site file has no {engine.environment}", known)
+    return _with_address(engine) if engine.name == "ray" else engine
+
+
+def engine_planned(block: EngineSpec | None, name: str | None, place: str) -> EngineChoice:
     """Return where runs are trained: the engine called `name`, else that of the study's block, else this machine.
 
-    A block about another engine than `name` is not heeded.
+    A block about another engine than `name` is not heeded. It says enough for a plan, and perhaps not for a run.
 
     Raises:
         UserError: there is no such engine, or the site file does not fit.
@@ -111,18 +140,14 @@ def engine_of(block: EngineSpec | None, name: str | None, place: str) -> Engine:
         raise UserError("--engine", f'got "{name}"', did_you_mean(name, ENGINES))
     chosen = name or (block.name if block is not None else "local")
     said = block.model_dump(exclude_unset=True) if block is not None and block.name == chosen else {}
-    engine = Engine.model_validate({**_site(chosen), **said, "name": chosen})
-    if engine.environment is not None and engine.environment not in engine.environments:
-        known = did_you_mean(engine.environment, engine.environments) if engine.environments else "it has none"
-        raise UserError(f"{place}, engine.environment", f"the site file has no {engine.environment}", known)
-    return _with_address(engine) if chosen == "ray" else engine
+    return EngineChoice.model_validate({**_site(chosen), **said, "name": chosen})
 
 
-def site_file() -> Path:
-    """Return where the site file is, if there is one: `$DOUBLEREAD_SITE`, else `site.yaml` beside the user's settings.
+def site_file() -> Path | None:
+    """Return where the site file may be: `$DOUBLEREAD_SITE`, else `site.yaml` beside the user's settings, if any.
 
     Raises:
-        UserError: the variable names none, or there is no home folder.
+        UserError: the variable names none.
     """
     if given := os.environ.get(VARIABLE):
         path = user_path(given, VARIABLE)
@@ -132,12 +157,12 @@ def site_file() -> Path:
     try:
         return config_folder() / "site.yaml"
     except OSError:
-        return Path("site.yaml").absolute().with_name("no-site.yaml")
+        return None
 
 
 def _site(name: str) -> Mapping[str, Any]:
     path = site_file()
-    if not path.is_file():
+    if path is None or not path.is_file():
         return {}
     raw = read_mapping(path)
     for key in raw:
@@ -147,16 +172,32 @@ def _site(name: str) -> Mapping[str, Any]:
     if isinstance(block, dict) and "name" in block:
         raise UserError(f"{path}, {name}.name", 'unknown key "name"', "", "delete it")
     try:
-        checked = Engine.model_validate({**block, "name": name} if isinstance(block, dict) else block)
+        checked = EngineChoice.model_validate({**block, "name": name} if isinstance(block, dict) else block)
     except ValidationError as error:
         raise problems.user_error(
-            error, block, lambda at: ".".join([f"{path}, {name}", *map(str, at)]), Engine
+            error, block, lambda at: ".".join([f"{path}, {name}", *map(str, at)]), EngineChoice
         ) from error
     refuse_without_effect(checked, name, f"{path}, {name}")
-    return checked.model_dump(exclude_unset=True)
+    said = checked.model_dump(exclude_unset=True)
+    return said | {"options": _options(checked, f"{path}, {name}.options")} if checked.options else said
 
 
-def _with_address(engine: Engine) -> Engine:
+def _options(site: SiteSpec, place: str) -> dict[str, Any]:
+    """Return options of sbatch as submitit has them, without hyphens."""
+    found: dict[str, Any] = {}
+    for key, value in site.options.items():
+        name = key.lstrip("-").replace("-", "_")
+        if name in OURS:
+            raise UserError(f"{place}.{key}", f"doubleread sets {key} itself", "", "delete it")
+        if name in KEY_OF:
+            raise UserError(f"{place}.{key}", f"{key} has a key of its own", "", f"set {KEY_OF[name]} instead")
+        if name in found:
+            raise UserError(f"{place}.{key}", f"{key} stands there twice", "", "delete one")
+        found[name] = value
+    return found
+
+
+def _with_address(engine: EngineChoice) -> EngineChoice:
     """Take Ray's own variable where the site file says nothing; a cluster is joined from one of its machines."""
     address = engine.address or os.environ.get(ADDRESS_VARIABLE) or None
     if address is not None and "://" in address:
