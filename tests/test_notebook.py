@@ -31,6 +31,8 @@ def test_a_study_in_a_notebook(image_folder, tmp_path):
     assert not any(output.output_type == "error" for cell in book.cells for output in cell.outputs)
     said = "".join(str(output.get("text", "")) + str(output.get("data", "")) for output in progress)
     assert "\x1b" not in said
+    assert "small: " in said
+    assert "UserWarning" not in said
     html = shown[-1].data["text/html"]
     assert "24 of 24 runs done" in html
     assert "higher with batch size 4 than with batch size 16" in html

@@ -110,7 +110,7 @@ class RayExecutor(Engine):
         self._actor = actor.remote()
         self.board = Afar(self._actor)
         # memory of a GPU is free again when the process is gone, and not before
-        self._task = ray.remote(max_calls=1 if self._needs.gpus else 0)(_call)
+        self._made = ray.remote(max_calls=1 if self._needs.gpus else 0)(_task)
         self._guard = threading.Condition()
         self._refs: dict[Any, Future[Any]] = {}
         self._calls: dict[Future[Any], tuple[Any, Any]] = {}
@@ -150,7 +150,7 @@ class RayExecutor(Engine):
         refs = [argument.ref if isinstance(argument, Shared) else argument for argument in args]
         future.set_running_or_notify_cancel()
         with self._guard:
-            ref = self._task.options(**options).remote(fn, self.board, *refs)
+            ref = self._made.options(**options).remote(fn, self.board, *refs)
             self._refs[ref] = future
             self._calls[future] = ref, self._key_of(*args)
             self._guard.notify_all()
@@ -299,7 +299,7 @@ class RayExecutor(Engine):
             self._remark(f"no machine of the cluster has {wanted}, which a run takes; it waits until one comes")
 
 
-def _call(fn: Callable[..., Any], board: Afar, *args: Any) -> Any:
+def _task(fn: Callable[..., Any], board: Afar, *args: Any) -> Any:
     return fn(board, ray.get_runtime_context().get_node_id(), *args)
 
 

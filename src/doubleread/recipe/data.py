@@ -93,8 +93,8 @@ class DataSpec(Spec):
     """The side in pixels; images are made square, with antialiasing."""
     intensity: Intensity
     """How pixels enter the model: `raw`, 0 to 255; `unit`, 0 to 1; `standard`, less the mean and over the SD of the
-    training pixels; or `image`, the same by each image's own pixels, which takes out how it was exposed. Pixels of 16
-    bits count as those of 8 with finer steps between."""
+    training pixels; or `image`, the same by each image's own pixels, which takes out how light it is as a whole, and
+    how strong its contrasts. Pixels of 16 bits count as those of 8 with finer steps between."""
     split: Split
     """`given` keeps the source's own parts; else how they are drawn."""
     channels: Annotated[Literal["grey", "rgb"], expecting("grey or rgb")] = "grey"

@@ -49,15 +49,26 @@ COLUMNS = (
     "carried_by",
     "bootstrap_lo",
     "bootstrap_hi",
+    "gain_lo",
+    "gain_hi",
     "notes",
     "settings",
     "look",
 )
+WHOLE = ("seeds_needed", "cases_needed")
+NUMBERS = (
+    *("estimate", "gain", "lo", "hi", "p", "p_holm", "df", "seed_var", "case_var", "mdd", "margin", "p_below_margin"),
+    *("p_equivalent", "order_shown", "monotone_p", "bootstrap_lo", "bootstrap_hi", "gain_lo", "gain_hi"),
+)
+"""The columns that hold numbers, where there are none too."""
 
 
 def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[str, Any]:
     """Return a claim for `--json`: numbers are fractions, None what was not measured or is infinite."""
     claim, e = result.claim, result.estimate
+    gain = (e.lo, e.hi) if claim.sign > 0 else (-e.hi, -e.lo)
+    # where a claim hangs on runs that collapsed, no number of seeds or images decides it
+    hangs = result.decision.qualifier == "collapse"
     values = {
         "id": claim.id,
         "role": claim.role,
@@ -75,8 +86,8 @@ def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[st
         "df": _number(e.df),
         "seed_var": _number(e.seed_var),
         "case_var": _number(e.case_var),
-        "mdd": _number(result.mdd),
-        "seeds_needed": result.seeds_needed,
+        "mdd": None if hangs else _number(result.mdd),
+        "seeds_needed": None if hangs else result.seeds_needed,
         "verdict": result.verdict.value,
         "qualifier": result.decision.qualifier,
         "sentence": sentence(result),
@@ -86,13 +97,15 @@ def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[st
         "p_equivalent": _number(result.decision.equivalent),
         "seeds": list(result.seeds),
         "cases": result.cases,
-        "cases_needed": result.cases_needed,
+        "cases_needed": None if hangs else result.cases_needed,
         "order_shown": _number(result.order_shown),
         "monotone_p": _number(result.monotone),
         "without_collapsed": _estimate(result),
         "carried_by": result.carried_by,
         "bootstrap_lo": _number(result.bootstrap[0]),
         "bootstrap_hi": _number(result.bootstrap[1]),
+        "gain_lo": _number(gain[0]),
+        "gain_hi": _number(gain[1]),
         "notes": notes(result),
         "settings": _settings(result, settings),
         "look": None if result.look is None else asdict(result.look),
@@ -112,7 +125,8 @@ def claims_frame(results: Sequence[ClaimResult], settings: Sequence[Setting] = (
         {key: _text(value) if isinstance(value, list | dict) else value for key, value in row.items()}
         for row in claims_json(results, settings)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    kinds = {**dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(WHOLE, "Int64")}
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(kinds)
 
 
 def claim_title(result: ClaimResult) -> str:
@@ -212,7 +226,9 @@ def _estimate(result: ClaimResult) -> dict[str, float | None] | None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
-    return "; ".join(_text(item) if isinstance(item, dict) else str(item) for item in value)
+    parts = [_text(item) if isinstance(item, dict) else str(item) for item in value]
+    # sentences follow one another
+    return (" " if all(part.endswith(".") for part in parts) else "; ").join(parts)
 
 
 def _number(value: float) -> float | None:

@@ -68,7 +68,7 @@ def notes(result: ClaimResult) -> list[str]:
     if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier is None:
         said.append(_what_it_takes(result))
     if result.single is not None:
-        said.append(_one_run_each(result.single))
+        said.append(_one_run_each(result.single, result.cases))
     if result.left_out:
         left = ", ".join(str(seed) for seed in result.left_out)
         said.append(f"Left out, for not every arm has a value: seed{'s' if len(result.left_out) > 1 else ''} {left}.")
@@ -268,14 +268,16 @@ def _what_it_takes(result: ClaimResult) -> str:
     return f"{text} It would probably have found {margin}; what there is may be smaller."
 
 
-def _one_run_each(single: OneRunEach) -> str:
+def _one_run_each(single: OneRunEach, cases: int) -> str:
     shown = [
         f"{100 * value:.2f} % ({100 * lo:.2f} to {100 * hi:.2f} %)"
         for value, (lo, hi) in zip(single.accuracies, (single.first, single.second), strict=True)
     ]
     text = f"One run each, counting the test images only: {shown[0]} and {shown[1]} (Wilson)"
     limit = "with this difference it can never be below .05"
-    if single.largest:
+    if single.largest and single.largest >= cases:
+        limit = "with this difference it is below .05 on so many images, however they differ"
+    elif single.largest:
         limit = f"with this difference it would be below .05 up to {single.largest} such images"
     p = words.p_text(single.mcnemar_p)
     return (

@@ -87,7 +87,9 @@ def arms_table(result: StudyResult) -> pd.DataFrame:
                     **by_seed,
                 }
             )
-    return pd.DataFrame(rows, columns=None if rows else ARM_COLUMNS)
+    table = pd.DataFrame(rows, columns=None if rows else ARM_COLUMNS)
+    seeds = [name for name in table.columns if str(name).startswith("seed_")]
+    return table.astype(dict.fromkeys(["mean", "sd", *INTERVALS, "reported", *seeds], "float64"))
 
 
 def ensembles_table(result: StudyResult) -> pd.DataFrame:

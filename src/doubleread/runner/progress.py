@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -63,7 +64,8 @@ class Progress:
     def __init__(self, console: Console, title: str) -> None:
         self._console, self._title = console, title
         self._names: dict[str, tuple[str, int]] = {}
-        self._fancy = console.is_terminal or console.is_jupyter
+        # in a notebook lines that keep themselves up to date are a widget
+        self._fancy = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         self._live = RichLive(console=console, refresh_per_second=4, transient=True) if self._fancy else None
         self._clock: Callable[[], float] = time.monotonic
         self._began, self._pace = self._clock(), Pace()
