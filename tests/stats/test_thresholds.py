@@ -152,8 +152,9 @@ def test_dearer_misses_lower_the_threshold():
     assert chosen(least_cost(1.0, 1.0, 0.3), labels, logits) == chosen(most_accurate(0.3), labels, logits)
 
 
-def test_cross_fitting_uses_only_the_other_folds():
-    labels, logits = drawn(60)
+@pytest.mark.parametrize("seed", range(8))
+def test_cross_fitting_uses_only_the_other_folds(seed):
+    labels, logits = drawn(60, seed=seed)
     subjects = np.array([f"s{i // 2}" for i in range(60)])
     fold = folds_of(labels, subjects, np.random.default_rng(0), 5)
     assert all(len(set(fold[subjects == name])) == 1 for name in set(subjects))
@@ -165,6 +166,14 @@ def test_cross_fitting_uses_only_the_other_folds():
     found = cross_fitted_rates(cuts_of(labels, logits), youden, np.ones((60, 1)), fold[:, None])
     assert found[0][0] == pytest.approx(called[labels == 1].mean())
     assert found[1][0] == pytest.approx((~called[labels == 0]).mean())
+
+
+def test_a_draw_without_a_class_has_no_rate_of_it_and_no_warning():
+    called, positive = np.array([[True], [False], [True]]), np.array([True, True, False])
+    weights = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    sens, spec = weighted_rates(called, positive, weights)
+    assert np.array_equal(sens, [0.5, np.nan], equal_nan=True)
+    assert np.array_equal(spec, [np.nan, 0.0], equal_nan=True)
 
 
 def test_many_draws_are_each_as_one():
@@ -298,9 +307,12 @@ def test_seeds_that_are_not_redrawn_count_in_the_mean_of_an_operating_point():
 
 def test_a_logit_at_the_threshold_is_not_above_it():
     part = Scored(
-        logits_N=np.array([0.0, 0.0, 1.0, -1.0]), labels_N=np.array([1, 0, 1, 0]), subjects_N=np.array(list("abcd"))
+        logits_N=np.array([0.0, 0.0, 1.0, -1.0, 0.0]),
+        labels_N=np.array([1, 0, 1, 0, 1]),
+        subjects_N=np.array(list("abcde")),
     )
     point = operating_point([BothSplits(val=part, test=part)] * 2, 0.5, np.random.default_rng(0), 3)
     for found in (point.val, point.test):
-        assert (found["accuracy"].value, found["sensitivity"].value, found["specificity"].value) == (0.75, 0.5, 1.0)
+        rates = [found[name].value for name in ("accuracy", "sensitivity", "specificity")]
+        assert rates == pytest.approx([0.6, 1 / 3, 1.0])
     assert point.gain.value == 0
