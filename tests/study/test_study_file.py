@@ -1,6 +1,7 @@
 """The study file: every mistake is answered with its place, what was found and what is allowed."""
 
 import copy
+import json
 
 import pytest
 
@@ -254,6 +255,22 @@ def test_yaml_that_is_refused(text, message):
         parse_mapping(text, "x")
     assert message is None or str(error.value) == message
     assert str(error.value).startswith("x")
+
+
+def test_a_mapping_says_what_a_file_would(tmp_path, monkeypatch):
+    raw = small_study("images")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "study.yaml").write_text(json.dumps(raw))
+    monkeypatch.chdir(tmp_path)
+    before = copy.deepcopy(raw)
+    study = load_study(raw, overrides={"seeds": 1})
+    assert raw == before
+    named = load_study("study.yaml", overrides={"seeds": 1})
+    assert (study.data, study.arms, study.seeds, study.claims) == (named.data, named.arms, named.seeds, named.claims)
+    assert study.data.source == str(tmp_path / "images")
+    assert (study.place, study.path) == ("study", None)
+    with pytest.raises(UserError, match=r"^study, base\.loss: "):
+        load_study({**raw, "base": {**raw["base"], "loss": "bcee"}})
 
 
 def test_a_study_that_is_not_there():

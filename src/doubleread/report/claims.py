@@ -55,6 +55,7 @@ COLUMNS = (
     "settings",
     "look",
 )
+PLANNING = ("mdd", "seeds_needed", "cases_needed")
 WHOLE = ("seeds_needed", "cases_needed")
 NUMBERS = (
     *("estimate", "gain", "lo", "hi", "p", "p_holm", "df", "seed_var", "case_var", "mdd", "margin", "p_below_margin"),
@@ -66,9 +67,6 @@ NUMBERS = (
 def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[str, Any]:
     """Return a claim for `--json`: numbers are fractions, None what was not measured or is infinite."""
     claim, e = result.claim, result.estimate
-    gain = (e.lo, e.hi) if claim.sign > 0 else (-e.hi, -e.lo)
-    # where a claim hangs on runs that collapsed, no number of seeds or images decides it
-    hangs = result.decision.qualifier == "collapse"
     values = {
         "id": claim.id,
         "role": claim.role,
@@ -86,8 +84,8 @@ def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[st
         "df": _number(e.df),
         "seed_var": _number(e.seed_var),
         "case_var": _number(e.case_var),
-        "mdd": None if hangs else _number(result.mdd),
-        "seeds_needed": None if hangs else result.seeds_needed,
+        "mdd": _number(result.mdd),
+        "seeds_needed": result.seeds_needed,
         "verdict": result.verdict.value,
         "qualifier": result.decision.qualifier,
         "sentence": sentence(result),
@@ -97,21 +95,19 @@ def claim_json(result: ClaimResult, settings: Sequence[Setting] = ()) -> dict[st
         "p_equivalent": _number(result.decision.equivalent),
         "seeds": list(result.seeds),
         "cases": result.cases,
-        "cases_needed": None if hangs else result.cases_needed,
+        "cases_needed": result.cases_needed,
         "order_shown": _number(result.order_shown),
         "monotone_p": _number(result.monotone),
         "without_collapsed": _estimate(result),
         "carried_by": result.carried_by,
-        "bootstrap_lo": _number(result.bootstrap[0]),
-        "bootstrap_hi": _number(result.bootstrap[1]),
-        "gain_lo": _number(gain[0]),
-        "gain_hi": _number(gain[1]),
+        **_further_intervals(result),
         "notes": notes(result),
         "settings": _settings(result, settings),
         "look": None if result.look is None else asdict(result.look),
     }
     assert tuple(values) == COLUMNS, "the columns are those of the table"
-    return values
+    # where a claim hangs on runs that collapsed, no number of seeds or images decides it
+    return values | (dict.fromkeys(PLANNING) if result.decision.qualifier == "collapse" else {})
 
 
 def claims_json(results: Sequence[ClaimResult], settings: Sequence[Setting] = ()) -> list[dict[str, Any]]:
@@ -215,6 +211,13 @@ def _settings(result: ClaimResult, settings: Sequence[Setting]) -> list[dict[str
         }
         for variant, other in settings_of(result.claim.id, settings)
     ]
+
+
+def _further_intervals(result: ClaimResult) -> dict[str, float | None]:
+    lo, hi = result.estimate.lo, result.estimate.hi
+    gain = (lo, hi) if result.claim.sign > 0 else (-hi, -lo)
+    names = ("bootstrap_lo", "bootstrap_hi", "gain_lo", "gain_hi")
+    return {name: _number(value) for name, value in zip(names, (*result.bootstrap, *gain), strict=True)}
 
 
 def _estimate(result: ClaimResult) -> dict[str, float | None] | None:

@@ -5,6 +5,7 @@ from doubleread.study.claims import Claim, resolve_claims
 from doubleread.study.claims_file import load_claims
 from doubleread.study.engine_spec import ENGINES, EngineChoice, engine_of, engine_planned
 from doubleread.study.levels import Arm, label_of
+from doubleread.study.load import load_study
 from doubleread.study.parse import (
     BUILT_IN,
     REPORTS,
@@ -12,7 +13,6 @@ from doubleread.study.parse import (
     Study,
     built_in_raw,
     document_of,
-    load_study,
     parse_overrides,
     parse_study,
     study_of,

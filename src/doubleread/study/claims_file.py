@@ -15,7 +15,8 @@ from doubleread.study import problems
 from doubleread.study.claim_spec import ClaimSpec
 from doubleread.study.claims import Claim, check_metrics, refuse_twice, resolve_claims
 from doubleread.study.levels import label_of
-from doubleread.study.parse import BUILT_IN, load_study
+from doubleread.study.load import load_study
+from doubleread.study.parse import BUILT_IN
 from doubleread.study.yaml_file import read_mapping
 
 

@@ -1,4 +1,4 @@
-"""From a study file to a `Study`: reading, overriding, checking."""
+"""From what a study file says to a `Study`: overriding, checking."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from doubleread.errors import UserError, did_you_mean
-from doubleread.files import user_path
 from doubleread.metrics import metric_names, needs_test
 from doubleread.recipe import Recipe
 from doubleread.recipe.data import DataSpec, DrawnSplit
@@ -33,7 +31,7 @@ from doubleread.study.schema import (
     UntilDecided,
 )
 from doubleread.study.threshold_spec import ThresholdSpec
-from doubleread.study.yaml_file import parse_mapping, parse_value, read_mapping
+from doubleread.study.yaml_file import parse_mapping, parse_value
 
 REPORTS = ("report-a", "report-b")
 """The studies of the two course reports."""
@@ -97,68 +95,6 @@ class Study:
     def claims(self) -> tuple[Claim, ...]:
         """Every claim of every experiment, in the order of the file."""
         return tuple(claim for experiment in self.experiments for claim in experiment.claims)
-
-
-def load_study(source: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Study:
-    """Return the study in a file, or the built-in one of that name.
-
-    `overrides` maps dotted paths from the root of the file to values, as `--set` does.
-
-    Raises:
-        UserError: there is no such file or name, or something in it does not fit; the message says what.
-    """
-    if str(source) in BUILT_IN:
-        return parse_study(built_in_raw(str(source)), place=str(source), overrides=overrides)
-    path = user_path(source, "STUDY")
-    if not path.is_file():
-        raise UserError(
-            str(source), "no such study", f"expected a file, or one of {', '.join(BUILT_IN)}", "check the path"
-        )
-    raw = read_mapping(path)
-    _locate_source(raw, path.parent)
-    _locate_weights(raw, path.parent)
-    return parse_study(raw, place=path.name, path=str(path.resolve()), overrides=overrides)
-
-
-def _locate_source(raw: dict[str, Any], folder: Path) -> None:
-    """Make a relative path to the images absolute, so that the study means the same from any folder."""
-
-    def located(source: Any) -> Any:
-        if isinstance(source, str) and source != "phantom" and user_path(folder / source, "data.source").exists():
-            return str((folder / source).resolve())
-        return source
-
-    if isinstance(data := raw.get("data"), dict) and "source" in data:
-        raw["data"] = {**data, "source": located(data["source"])}
-    experiments = raw.get("experiments")
-    for spec in experiments.values() if isinstance(experiments, dict) else ():
-        factors = spec.get("factors") if isinstance(spec, dict) else None
-        if isinstance(factors, dict) and isinstance(factors.get("data.source"), list):
-            factors["data.source"] = [located(source) for source in factors["data.source"]]
-
-
-def _locate_weights(raw: dict[str, Any], folder: Path) -> None:
-    """Make a relative path to weights that a model starts from absolute, wherever a study names one."""
-
-    def located(value: Any) -> Any:
-        return str((folder / user_path(value, "model.init")).resolve()) if isinstance(value, str) else value
-
-    def in_model(model: Any) -> Any:
-        return {**model, "init": located(model["init"])} if isinstance(model, dict) and "init" in model else model
-
-    def walk(node: dict[str, Any]) -> None:
-        for key, value in node.items():
-            several = isinstance(value, list)
-            if key == "model":
-                node[key] = [in_model(one) for one in value] if several else in_model(value)
-            elif key == "model.init":
-                node[key] = [located(one) for one in value] if several else located(value)
-
-    experiments = raw.get("experiments")
-    specs = [spec for spec in experiments.values() if isinstance(spec, dict)] if isinstance(experiments, dict) else []
-    for node in (raw.get("base"), *(spec.get(part) for spec in specs for part in ("base", "factors"))):
-        if isinstance(node, dict):
-            walk(node)
 
 
 def built_in_raw(name: str) -> dict[str, Any]:
