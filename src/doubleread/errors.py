@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from unicodedata import category
 
+LEAST_LETTERS = 3
+"""So many letters may stand for a word that begins with them."""
+
 
 class UserError(Exception):
     """Bad input; the command line prints it without a traceback and exits with 2.
@@ -59,10 +62,15 @@ def _is_plain(char: str) -> bool:
 
 
 def did_you_mean(got: str, allowed: Iterable[str]) -> str:
-    """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words."""
+    """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words.
+
+    The closest is one that begins so, if it is the only one: `acc` means `accuracy`.
+    """
     words = sorted(allowed)
     small = {word.casefold(): word for word in reversed(words)}
-    close = difflib.get_close_matches(got.casefold(), small, n=1, cutoff=0.6)
+    short = got.casefold()
+    longer = [word for word in small if word.startswith(short)] if len(short) >= LEAST_LETTERS else []
+    close = longer if len(longer) == 1 else difflib.get_close_matches(short, small, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{small[close[0]]}"?'
     return "expected one of " + ", ".join(words)

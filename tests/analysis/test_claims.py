@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import stats
 from doubleread import metrics
 from doubleread.analysis import CaseSet, Evidence, RunScores, judge_claims
 from doubleread.analysis.claims import with_bootstrap
+from doubleread.report.sentences import notes
 from doubleread.stats import Verdict
 from doubleread.study import ClaimSpec, resolve_claims
 
@@ -207,6 +209,14 @@ def test_a_constant_difference_without_cases_has_no_uncertainty():
     found = Evidence([scores(arm, s, 1.0, seconds=t) for arm, t in (("a", 3.0), ("b", 4.0)) for s in range(8)])
     result = judge_one(found, {"metric": "seconds", "better": "a", "than": "b", "margin": 0.1})
     assert (result.verdict, result.decision.qualifier) == ("undecided", "no variation")
+
+
+def test_what_changes_nothing_is_asked_about():
+    runs = [scores("a", s, 1.0) for s in range(8)]
+    found = Evidence([*runs, *(replace(run, arm="b") for run in runs)])
+    result = judge_one(found, {"metric": "accuracy", "better": "a", "than": "b", "margin": 0.1})
+    assert result.estimate.se == 0
+    assert notes(result)[-1] == "Both sides agree on every test image in every seed: does what was varied do anything?"
 
 
 def collapsing(which, seeds=10):

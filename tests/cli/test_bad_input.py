@@ -49,9 +49,10 @@ def test_a_missing_path(refused):
     )
 
 
-def test_a_misspelt_name(refused):
+def test_a_misspelt_name(refused, tmp_path):
     assert check_data(refused, "phantm") == (
-        f'doubleread: study.yaml, data.source: nothing at phantm; expected {LAYOUTS}; did you mean "phantom"?'
+        f"doubleread: study.yaml, data.source: nothing at {tmp_path}/phantm; expected {LAYOUTS};"
+        ' did you mean "phantom"?'
     )
 
 
@@ -251,7 +252,10 @@ def test_a_store_with_another_database(refused, tmp_path):
 
 
 def test_commands_that_read_never_make_a_store(refused, tmp_path):
-    expected = "doubleread: --store runs: no store here; train a study first, with doubleread run, or give another path"
+    expected = (
+        f"doubleread: --store runs: there is no store at {tmp_path}/runs; train a study first, with doubleread run,"
+        " or give another path"
+    )
     assert refused("status") == expected
     assert refused("prune") == expected
     assert refused("report", "report-a") == expected

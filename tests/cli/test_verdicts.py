@@ -77,8 +77,8 @@ EXPECTED = "expected RIGHT/IMAGES, such as 291/400, or PERCENT%/IMAGES, such as 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.7275", f"single 0.7275: no count of images; {EXPECTED}"),
-        ("401/400", f"single 401/400: more right than images; {EXPECTED}; check both numbers"),
+        ("x", f"single x: no count of images; {EXPECTED}"),
+        ("401/400", f"single 401/400: more right than images; {EXPECTED}; did you mean 400/401?"),
         ("3/0", "single 3/0: 0 images; expected 1 to 100,000; check the second number"),
         ("72.76%/400", f"single 72.76%/400: 72.76 % of 400 is 291.04 images; {EXPECTED}; check both"),
     ],
@@ -282,6 +282,11 @@ def test_check_prints_the_detectable_difference(call, store, image_folder, tmp_p
     assert "nothing known: give prior: {METRIC: {seed_sd: NUMBER}} in the study, or train two seeds first" in out
 
 
+def test_arms_are_shown_by_what_primary_claims_are_about(store, tmp_path):
+    written = dr.open_results("small", store=store / "runs").save_figures(tmp_path / "figures")
+    assert {path.stem for path in written if path.stem.startswith("arms-")} == {"arms-accuracy", "arms-auroc"}
+
+
 def test_claims_edited_after_the_first_run_are_named(call, store, tmp_path):
     kept = dr.open_results("small", store=store / "runs").result.registration
     assert (kept.edited, kept.done_before) == (False, 0)
@@ -292,11 +297,15 @@ def test_claims_edited_after_the_first_run_are_named(call, store, tmp_path):
     edited = tmp_path / "study.yaml"
     edited.write_text(json.dumps(raw))
     kept = dr.open_results(dr.load_study(edited), store=store / "runs").result.registration
-    assert (kept.added, kept.removed, kept.changed) == (("new",), ("trend",), {"eight-beats-four": ("margin",)})
+    assert (kept.added, kept.removed, kept.changed) == (
+        ("new",),
+        ("trend",),
+        {"eight-beats-four": ("margin 0.02 → 0.01",)},
+    )
     code, out, _ = call("report", edited, "--store", store / "runs", "--html", tmp_path / "r.html")
     assert code == 0
-    assert "new added; trend removed; eight-beats-four changed (margin)" in out
-    assert "eight-beats-four: margin changed" in (tmp_path / "r.html").read_text()
+    assert "new added; trend removed; eight-beats-four changed (margin 0.02 → 0.01)" in out
+    assert "eight-beats-four was changed: margin 0.02 → 0.01." in (tmp_path / "r.html").read_text()
 
 
 def test_the_page_opens_with_the_verdicts(call, store, tmp_path):

@@ -33,7 +33,7 @@ def test_it_prints_what_the_program_prints(asked):
 def test_it_ends_as_the_program_ends(asked):
     done = run(asked, "cd home && doubleread status --store gone")
     assert done.returncode == 2
-    assert done.stderr.startswith("doubleread: --store gone: no store here; ")
+    assert done.stderr.startswith("doubleread: --store gone: there is no store at ")
 
 
 def test_one_command_leaves_nothing_behind_for_the_next(asked):

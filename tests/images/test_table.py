@@ -60,19 +60,26 @@ def test_whole_numbers_of_a_parquet_table_are_names(folder):
         (
             TEXT,
             {},
-            '{path}: no column "path" for the path; it has file, dx, who, part; set data.columns.path'
+            '{path}: no column "path" for the path; it has file, dx, who, part;'
+            ' give --column path=NAME or set data.columns.path'
             ' (did you mean "part"?)',
         ),
         ("path,label\n", {}, "{path}: no rows; expected one for each image"),
-        ("", {}, '{path}: no column "path" for the path; it has none; set data.columns.path'),
-        ("path,label\na.png\n", {}, "{path}, row 1: 1 values; expected 2, in 5,000,000 rows"),
-        ("path,label\na.png,\n", {}, "{path}, row 1: no label; expected a path and a label in each row"),
-        ("path,label\n ,x\n", {}, "{path}, row 1: no path; expected a path and a label in each row"),
-        ("path,label\na.png,x\na.png,y\n", {}, "{path}, row 2: the path of row 1 once more; expected each image once"),
+        ("", {}, '{path}: no column "path" for the path; it has none;'
+            ' give --column path=NAME or set data.columns.path'),
+        ("path,label\na.png\n", {}, "{path}, row 2: 1 values; expected 2, in 5,000,000 rows"),
+        ("path,label\na.png,\n", {}, "{path}, row 2: no label; expected a path and a label in each row"),
+        ("path,label\n ,x\n", {}, "{path}, row 2: no path; expected a path and a label in each row"),
+        ("path,label\na.png,x\na.png,y\n", {}, "{path}, row 3: the path of row 2 once more; expected each image once"),
+        (
+            "path;label\na.png;x\n",
+            {},
+            "{path}: separated by semicolons; expected commas; save it as CSV with commas",
+        ),
         (
             "path,label,split\na.png,x,dev\n",
             {},
-            '{path}, row 1: split "dev"; expected one of train, training, val, valid, validation, test, testing',
+            '{path}, row 2: split "dev"; expected one of train, training, val, valid, validation, test, testing',
         ),
         (
             'path,label\n"a.png,x\n',
@@ -82,7 +89,8 @@ def test_whole_numbers_of_a_parquet_table_are_names(folder):
         (
             "path,label\na.png,x\n",
             {"subject": "who"},
-            '{path}: no column "who" for the subject; it has path, label; set data.columns.subject',
+            '{path}: no column "who" for the subject; it has path, label;'
+            ' give --column subject=NAME or set data.columns.subject',
         ),
     ],
 )  # fmt: skip
@@ -137,3 +145,18 @@ def test_dicom_in_a_table_is_salted(folder, monkeypatch):
         assert len({item.subject for item in source.items}) == 1
         assert not any("CANARY" in f"{item.subject}{item.case}" or "x.dcm" in item.case for item in source.items)
         assert source.shown(0) == str(folder / "x.dcm")
+
+
+@pytest.mark.parametrize("end", ["csv", "parquet"])
+def test_columns_that_are_not_used_are_named_where_nobody_names_the_subject(folder, call, tmp_path, end):
+    needed("pyarrow")
+    path = write(folder, "path,label,patient,age\na.png,x,p1,4\nsub/b.png,y,p1,5\n")
+    if end == "parquet":
+        pd.read_csv(path).to_parquet(folder / "t.parquet")
+        path = str(folder / "t.parquet")
+    assert open_source(path).unused == ("patient", "age")
+    assert open_source(path, columns={"subject": "patient"}).unused == ()
+    said = f"{path}: columns patient, age are not used; if one names the subject, give --column subject=NAME\n"
+    assert said in call("data", "describe", path)[2]
+    assert call("new", path, "--out", tmp_path / "study.yaml")[2] == said
+    assert "not used" not in call("data", "describe", path, "--column", "subject=patient")[2]

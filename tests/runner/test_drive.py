@@ -82,6 +82,25 @@ def test_equal_weights_with_one_and_with_two_workers_and_nothing_twice(study_dic
     assert {run_id: row["weights_hash"] for run_id, row in rows_more.items() if run_id in hashes} == hashes
 
 
+def test_what_is_trained_anew_is_said_with_its_reason(study_dict, tmp_path):
+    study_dict["experiments"] = {"batch": {"factors": {"batch_size": [4, 8]}}}
+    heard = []
+
+    class Heard(Silent):
+        def remark(self, text):
+            heard.append(text)
+
+    def go(**base):
+        study = parse_study({**study_dict, "base": {**study_dict["base"], **base}}, place="s")
+        with open_store(tmp_path / "runs", write=True) as store:
+            train_study(prepare_study(study, store.data_folder, Silent()), store, workers=2, show=Heard())
+        return [text for text in heard if "anew" in text]
+
+    assert go() == []
+    assert go() == []
+    assert go(epochs=2) == ["4 runs are trained anew, because of another epochs"]
+
+
 def test_a_process_of_its_own_gives_the_weights_of_this_process(study_dict, tmp_path):
     study_dict["experiments"] = {"loss": {"factors": {"loss": ["bce", "ce"]}}}
     _, forked = go({**study_dict, "seeds": 1}, tmp_path / "forked")

@@ -70,6 +70,19 @@ def test_equality_is_shown_by_two_one_sided_tests(value, se, verdict):
     assert one(value, se, equal=True).verdict == verdict
 
 
+@pytest.mark.parametrize("equal", [False, True])
+def test_few_test_cases_on_which_nothing_differs_rule_out_little(equal):
+    # 0.98 ** 148 = 0.0503, 0.98 ** 149 = 0.0493: none of so many cases would differ, although 2 % of all do
+    for cases, decided in ((3, False), (148, False), (149, True), (400, True)):
+        nothing = gain(0.0, 0.0)
+        (found,) = decide([Question(gains=(nothing,), margin=0.02, seeds=6, equal=equal, cases=cases)])
+        assert found.equivalent == pytest.approx(0.98**cases)
+        if decided:
+            assert found.verdict == ("supported" if equal else "not supported")
+        else:
+            assert (found.verdict, found.qualifier) == ("undecided", "too few test images")
+
+
 def test_five_seeds_give_no_verdict_and_one_seed_neither():
     assert (one(0.1, 0.001, seeds=5).verdict, one(0.1, 0.001, seeds=5).qualifier) == ("undecided", "too few seeds")
     alone = contrast(np.array([[0.9], [0.5]]), np.array([1.0, -1.0]), None)

@@ -178,7 +178,8 @@ def test_reading_never_makes_a_store(tmp_path):
     with pytest.raises(UserError) as error:
         open_store(tmp_path / "none")
     assert str(error.value) == (
-        f"--store {tmp_path / 'none'}: no store here; train a study first, with doubleread run, or give another path"
+        f"--store {tmp_path}/none: there is no store at {tmp_path}/none; train a study first, with doubleread run,"
+        " or give another path"
     )
     assert not (tmp_path / "none").exists()
 

@@ -144,8 +144,8 @@ def test_what_a_claim_comes_to(said, expected):
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ({"arm": 8, "above": 1.01}, "above 1.01; expected a fraction from 0 to 1; write 2 points as 0.02"),
-        ({"arm": 8, "below": -0.1}, "below -0.1; expected a fraction from 0 to 1; write 2 points as 0.02"),
+        ({"arm": 8, "above": 1.01}, "above 1.01; expected a fraction from 0 to 1; write 80 % as 0.8"),
+        ({"arm": 8, "below": -0.1}, "below -0.1; expected a fraction from 0 to 1; write 80 % as 0.8"),
         (
             {"arm": 8, "above": 0.5, "margin": 1.5},
             "margin 1.5; expected a fraction from 0 to 1; write 2 points as 0.02",
@@ -182,6 +182,39 @@ def test_a_margin_may_be_of_a_curves_metric_or_of_all_of_its_curves():
 def test_curve_metrics_name_their_curve():
     claim = claim_of(metric="roughness", on="val_loss", lower=16, than=4, margin=0.01)
     assert claim.metric == "roughness_val_loss"
+
+
+def test_a_margin_that_is_no_fraction_is_found_where_it_stands():
+    allowed = "expected a fraction from 0 to 1; write 2 points as 0.02"
+    with pytest.raises(UserError) as caught:
+        study_with({**CLAIM, "better": 16, "than": 4}, margin={"accuracy": 2})
+    assert str(caught.value) == f"study.yaml, margin.accuracy: margin 2; {allowed}"
+    of_gap = {"metric": "gap", "arm": 8, "above": 2, "margin": 0.1}
+    assert message(**of_gap).endswith("above 2; expected a fraction from -1 to 1; write 2 points as 0.02")
+
+
+def test_a_margin_that_nobody_named_is_known_as_such():
+    claim = {**CLAIM, "better": 16, "than": 4}
+    assert study_with(dict(claim)).claims[0].default_margin
+    assert not study_with(dict(claim), margin={"accuracy": 0.02}).claims[0].default_margin
+    assert not study_with({**claim, "margin": 0.02}).claims[0].default_margin
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("better: batchs, than: batch", 'no arm "batchs"; expected one of batch, bath'),
+        ("better: bathe, than: batch", 'no arm "bathe"; did you mean "bath"?'),
+        ("same: [batch, batchs]", 'no arm "batchs"; expected one of batch, bath'),
+        ("better: batchs, than: bath", 'no arm "batchs"; did you mean "batch"?'),
+    ],
+)
+def test_the_other_arm_of_a_claim_is_not_what_was_meant(tmp_path, claim, said):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"claims: [{{id: c, metric: accuracy, {claim}}}]")
+    with pytest.raises(UserError) as caught:
+        load_claims(path, ["batch", "bath"])
+    assert str(caught.value) == f"c.yaml, claims.c: {said}"
 
 
 def test_margins_from_the_file_and_from_the_claim():
@@ -300,7 +333,7 @@ def test_margins_and_priors_are_of_metrics():
             {"metric": "change_after_peak", "on": "val_loss", "arm": "all", "above": 0, "margin": 0.1},
             "a change after the peak is on one side of 0 always; name another number",
         ),
-        ({"arm": "all", "above": 72}, "above 72; expected a fraction from 0 to 1; write 2 points as 0.02"),
+        ({"arm": "all", "above": 72}, "above 72; expected a fraction from 0 to 1; write 80 % as 0.8"),
         (
             {"arm": "all", "above": 0.5, "margin": 2},
             "margin 2; expected a fraction from 0 to 1; write 2 points as 0.02",
@@ -374,7 +407,8 @@ def test_a_study_file_will_do(tmp_path):
     ("text", "expected"),
     [
         ("claims: []", "claims.yaml, claims: got []; expected one entry or more"),
-        ("claim: 1", "claims.yaml, claims: missing"),
+        ("claim: 1", 'claims.yaml, claim: unknown key "claim"; did you mean "claims"?'),
+        ("metric: 1", "claims.yaml, claims: missing"),
         ("claims: [{id: a, metric: accuracy, better: x, than: b}]", "claims.yaml, claims.a: no arm"),
         ("arms: {x: {f: 1}}\nclaims: [{id: a, metric: accuracy, best: a}]", "claims.yaml, arms.x: no arm x"),
         (

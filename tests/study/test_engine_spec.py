@@ -354,3 +354,31 @@ def test_what_goes_into_a_script_is_a_word(key, value):
     with pytest.raises(ValidationError):
         EngineSpec.model_validate({"name": "slurm", key: value})
     assert EngineSpec.model_validate({"name": "slurm", key: "gpu&a100|v100,x-1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("slurm", "slurm: {name: slurm}", ', slurm.name: unknown key "name"; delete it'),
+        ("ray", "ray: {gpus: 1.5}", ", ray.gpus: got 1.5; expected a part of one GPU, or a whole number of them"),
+        ("ray", "ray: {cpus: 2}", ", ray.cpus: cpus has no effect with ray; delete it"),
+        ("local", "local: {gpus: 1}", ", local.gpus: gpus has no effect with local; delete it"),
+    ],
+)
+def test_a_mistake_about_an_engine(site, name, text, expected):
+    path = site(text)
+    assert message(engine_with, name) == f"{path}{expected}"
+
+
+def test_a_block_s_own_mistakes():
+    assert message(study_with, {"name": "ray", "gpus": 2.5}) == (
+        "s, engine.gpus: got 2.5; expected a part of one GPU, or a whole number of them"
+    )
+    assert message(study_with, {"name": "slurm", "gpus": 0.5}) == (
+        "s, engine.gpus: a job of Slurm has whole GPUs; expected a whole number"
+    )
+    assert message(study_with, {"name": "slurm", "memory_gb": 0.0001}) == (
+        "s, engine.memory_gb: got 0.0001; expected a number ≥ 0.001"
+    )
+    assert study_with({"name": "ray", "gpus": 2}).engine == EngineSpec(name="ray", gpus=2)
+    assert study_with({"name": "slurm", "memory_gb": 0.001}).engine == EngineSpec(name="slurm", memory_gb=0.001)

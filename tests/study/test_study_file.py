@@ -160,6 +160,39 @@ def test_mistakes_are_answered(path, value, message):
     assert str(error.value) == f"study.yaml, {message}"
 
 
+def renamed(name, other):
+    study = small_study("phantom")
+    study["base"][other] = study["base"].pop(name)
+    return study
+
+
+def test_a_key_that_is_much_like_one_that_is_missing_is_named():
+    for name, other in (("batch_size", "batchsize"), ("epochs", "epoch")):
+        with pytest.raises(UserError) as error:
+            parse_study(renamed(name, other), place="s")
+        assert str(error.value) == f's, base.{other}: unknown key "{other}"; did you mean "{name}"?'
+
+
+def test_what_is_missing_is_named_with_what_it_may_be():
+    with pytest.raises(UserError) as error:
+        parse_study(renamed("schedule", "nothing_like_it"), place="s")
+    assert str(error.value) == (
+        "s, base.schedule: missing; expected one of constant, cosine, exponential, linear, onecycle, plateau, step;"
+        " add it"
+    )
+
+
+def test_a_part_of_a_part_is_found_by_its_own_name():
+    raw = small_study("phantom")
+    raw["experiments"] = {"rate": {"factors": {"lr": [0.1, 0.01]}}}
+    with pytest.raises(UserError) as error:
+        parse_study(raw, place="s")
+    assert str(error.value) == 's, experiments.rate.factors.lr: unknown path "lr"; did you mean "optimizer.lr"?'
+    with pytest.raises(UserError) as error:
+        parse_study(small_study("phantom"), place="s", overrides={"epochs": 3})
+    assert str(error.value) == '--set epochs: unknown key "epochs"; did you mean "base.epochs"?'
+
+
 def test_a_rate_has_no_effect_with_onecycle():
     study = changed("base/schedule", {"name": "onecycle", "max_lr": 0.1})
     study["experiments"]["batch"]["factors"] = {"optimizer.lr": [0.1, 0.2]}
@@ -245,6 +278,15 @@ def test_yaml_is_1_2():
     [
         ("a: 1\na: 2", 'x, line 2: duplicate key "a"; a key may stand once'),
         ("a: [1", None),
+        ("a: 1\n\tb: 2", "x, line 2: a tab; expected spaces; indent with spaces"),
+        (
+            "a:\n  b:1\n  c: 2",
+            "x, line 3: a colon where none may be; is a space missing after a colon, here or in the line above?",
+        ),
+        (
+            "a:\n    b: 1\n  c: 2",
+            "x, line 3: indented otherwise than the lines above; give the keys of one mapping the same indentation",
+        ),
         ("- 1", "x: got list; expected a mapping of keys to values"),
         ("", "x: the file is empty; expected a mapping of keys to values"),
         ("a: &a [1]\n" + "\n".join(f"b{i}: *a" for i in range(101)), "x: 101 aliases; expected at most 100"),

@@ -34,6 +34,7 @@ def refused(data, model, **changes) -> str:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("nets.py:Net", "nets.py:Net names a file; write nets:Net"),
         ("no_such_package.nets:Net", "no module no_such_package.nets (No module named 'no_such_package')"),
         (
             "no_such_module:Net",

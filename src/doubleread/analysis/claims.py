@@ -144,11 +144,12 @@ class ClaimResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """The contrasts of one claim, each with its seeds, its ψ (R,) and its estimate."""
+    """The contrasts of one claim, each with its seeds, its ψ (R,) and its estimate; and the `cases` behind."""
 
     seeds: tuple[tuple[int, ...], ...]
     psi: tuple[np.ndarray, ...]
     estimates: tuple[Estimate, ...]
+    cases: int
 
     def question(self, claim: Claim) -> Question:
         """Return what the claim asks; a comparison with too few seeds is one of several that says nothing."""
@@ -161,6 +162,7 @@ class _Measured:
             margin=claim.margin,
             seeds=most,
             equal=claim.kind == "equal",
+            cases=self.cases,
         )
 
 
@@ -215,10 +217,14 @@ def measure(
     parts = [_contrast(claim, weights, evidence, broken) for weights in claim.contrasts]
     if looks is not None:
         parts = [(seeds, psi_R, widened(found, looks.level)) for seeds, psi_R, found in parts]
+    used = next(
+        ((weights, seeds[0]) for weights, (seeds, _, _) in zip(claim.contrasts, parts, strict=True) if seeds), None
+    )
     return _Measured(
         seeds=tuple(seeds for seeds, _, _ in parts),
         psi=tuple(psi_R for _, psi_R, _ in parts),
         estimates=tuple(found for _, _, found in parts),
+        cases=cases_behind(claim.metric, evidence.runs[next(iter(used[0])), used[1]]) if used is not None else 0,
     )
 
 

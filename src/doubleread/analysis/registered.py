@@ -31,6 +31,12 @@ class Registration:
         return bool(self.added or self.removed or self.changed)
 
 
+def _said(part: str, then: Any, now: Any) -> str:
+    """Return what of a claim changed, of a number from what to what."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (then, now))
+    return f"{part} {then:g} → {now:g}" if numbers else part
+
+
 def registration(kept: Mapping[str, Any] | None, claims: Sequence[Claim]) -> Registration | None:
     """Return what a store kept of a study's claims, beside those of today; None where it kept nothing."""
     if kept is None:
@@ -39,7 +45,11 @@ def registration(kept: Mapping[str, Any] | None, claims: Sequence[Claim]) -> Reg
     # through JSON, so that numbers and lists compare as they were kept
     today: dict[str, Any] = json.loads(json.dumps({claim.id: claim.canonical() for claim in claims}))
     changed = {
-        name: tuple(part for part in then[name] if then[name][part] != today[name].get(part))
+        name: tuple(
+            _said(part, then[name][part], today[name].get(part))
+            for part in then[name]
+            if then[name][part] != today[name].get(part)
+        )
         for name in then.keys() & today.keys()
         if then[name] != today[name]
     }

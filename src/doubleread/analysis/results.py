@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -203,7 +204,7 @@ def analyse(study: Study, store: Store, *, unsealed: bool = False) -> StudyResul
     wanted = [(arm, [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]) for arm in study.arms]
     if not any(found for _, found in wanted):
         raise UserError(
-            f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {study.name}"
+            f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {_called(study)}"
         )
     variants = variants_of(study) if any(VARIED in name and not name.endswith(TWIN) for name, _ in rows) else ()
     varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
@@ -239,6 +240,11 @@ def stored_evidence(study: Study, run_of: Mapping[tuple[str, int], str], store: 
         done = [row for row in mine if row["state"] == State.DONE]
         found += [run.scores() for run in read.runs(arm, [{**row, "arm": arm.name} for row in done])]
     return Evidence(found)
+
+
+def _called(study: Study) -> str:
+    """Return what `doubleread run` takes for a study: its file, as one would call it here, or its name."""
+    return study.name if study.path is None else min(study.path, os.path.relpath(study.path), key=len)
 
 
 def _as_trained(arm: Arm, study: Study, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from doubleread.cli.overrides import columns_of
+from doubleread.cli.overrides import columns_of, tell_unused
 from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import Checked, check_source, rules_that_fit
 from doubleread.errors import UserError
@@ -48,6 +48,7 @@ def describe_command(path: str, columns: list[str], as_json: bool) -> None:
     with Progress(err(), path) as show:
         checked = check_source(source, show.reading)
     found = _describe(source, checked)
+    tell_unused(source)
     if as_json:
         print_json(found)
     else:
@@ -92,7 +93,9 @@ def _mean(values: list[float]) -> float | None:
 
 def _print(found: dict[str, Any], names: list[str]) -> None:
     console = out()
-    console.print(f"{found['source']}: {found['images']:,} images ({found['kind']})", markup=False)
+    bad = len(found["unreadable"])
+    others = f" and {bad:,} {'file' if bad == 1 else 'files'} that cannot be used" if bad else ""
+    console.print(f"{found['source']}: {found['images'] - bad:,} images{others} ({found['kind']})", markup=False)
     table = Table(box=None, padding=(0, 2))
     for column in ("part", "class", "images", "mean grey", "cannot be used"):
         table.add_column(column, justify="left" if column in ("part", "class") else "right")

@@ -20,6 +20,9 @@ def judge_command(logits: str, claims: str, as_json: bool) -> None:
                     "claims": claims_json(judged.results),
                     "gap": gap_json(judged.gaps)})  # fmt: skip
         return
+    for line in judged.what_was_read():
+        out().print(line, markup=False)
+    out().print()
     print_claims(out(), judged.results)
     print_gaps(out(), judged.gaps)
     out().print(words.INTENDED_USE)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from doubleread import disk
-from doubleread.cli.overrides import columns_of
+from doubleread.cli.overrides import columns_of, tell_unused
 from doubleread.cli.show import out, print_json
 from doubleread.dataset import look_for_sizes, rules_that_fit
 from doubleread.errors import UserError, printable
@@ -66,6 +66,7 @@ def new_command(path: str, out_file: Path, columns: list[str], as_json: bool) ->
     check_target(out_file, "--out")
     named = columns_of(columns)
     source = open_source(path, columns=named, place=path)
+    tell_unused(source)
     write_text(out_file, study_text(source, path, out_file.name, named))
     try:
         study = load_study(out_file)

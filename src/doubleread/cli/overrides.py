@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from doubleread.cli.show import err
 from doubleread.errors import UserError
 from doubleread.files import user_path
-from doubleread.images.table import COLUMNS
+from doubleread.images.table import COLUMNS, TableSource
+from doubleread.nouns import Source
 from doubleread.study import parse_overrides
+
+MOST_NAMED = 10
 
 
 def overrides(settings: list[str], data: str | None, seeds: int | None) -> dict[str, Any]:
@@ -34,3 +38,16 @@ def columns_of(given: list[str]) -> dict[str, str]:
             raise UserError("--column", f'got "{one}"', f"expected WHAT=NAME, once for each of {', '.join(COLUMNS)}")
         found[what] = name
     return found
+
+
+def tell_unused(source: Source) -> None:
+    """Name the columns of a table that are not used, one of which may say who is on an image."""
+    if isinstance(source, TableSource) and source.unused:
+        names = ", ".join(source.unused[:MOST_NAMED])
+        what = f"column {names} is" if len(source.unused) == 1 else f"columns {names} are"
+        err().print(
+            f"{source.location}: {what} not used; if one names the subject, give --column subject=NAME",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from doubleread.images.arrays import read_npz
 from doubleread.images.image_file import decode_file
 from doubleread.images.memory import ARRAYS, ArraySource, from_datasets
 from doubleread.images.phantom import PhantomSource, PhantomSpec, write_png
-from doubleread.images.pixels import GREY, grey_of, is_deep, resize, to_depth
+from doubleread.images.pixels import GREY, SUFFIXES, grey_of, is_deep, resize, to_depth
 from doubleread.images.reader import Reader
 from doubleread.nouns import Source
 
@@ -67,7 +67,7 @@ def open_source(
         raise UserError("data.kind", f"got phantom, the source is {source}", "", "delete it")
     path = user_path(source, place)
     if not path.exists():
-        near = did_you_mean(source, ["phantom"]) if "/" not in source else ""
+        near = did_you_mean(path.name, ["phantom"])
         hint = near if near.startswith("did") else "check the path"
         raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", hint)
     if kind is not None and kind not in READERS:
@@ -82,7 +82,16 @@ def open_source(
         raise UserError(place, f"{path} cannot be read ({error.strerror})", next_step="check the path") from error
     if not opened.items:
         raise UserError(place, f"no images in {source}", f"expected {LAYOUTS}")
+    _refuse_two_spellings({item.class_name for item in opened.items}, place)
     return opened
+
+
+def _refuse_two_spellings(classes: Set[str], place: str) -> None:
+    spellings: dict[str, list[str]] = {}
+    for name in sorted(classes):
+        spellings.setdefault(name.casefold(), []).append(name)
+    if same := next((names for names in spellings.values() if len(names) > 1), None):
+        raise UserError(place, f"classes {' and '.join(same)}", "expected one spelling of each class", "rename one")
 
 
 def _opened(path: Path, reader: Reader, columns: Mapping[str, str] | None) -> Source:
@@ -113,4 +122,6 @@ def _reader_of(path: Path, place: str) -> Reader:
             return reader
     if path.is_file():
         raise UserError(place, f"{path} is a file", f"expected {LAYOUTS}", "check the path")
+    if any(file.suffix.lower() in SUFFIXES for file in path.iterdir()):
+        raise UserError(place, f"the images in {path} are in no class folder", f"expected {LAYOUTS}")
     raise UserError(place, f"no images in {path}", f"expected {LAYOUTS}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class TableSource:
         rows = _rows(path, columns or {})
         self._paths = [path.parent / text for text in rows["path"]]
         self.items: Sequence[Item] = _items(rows, self._paths, path)
+        self.unused = () if "subject" in rows else _names(path, columns or {})
 
     def digest(self, index: int) -> str:
         """See `Source`."""
@@ -74,13 +75,27 @@ class TableSource:
         return read_image_file(self._paths[index])
 
 
+def _names(path: Path, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the columns of a table that tell nothing so far, one of which may name the subject."""
+    if path.suffix.lower() == ".parquet":
+        assert parquet is not None, "the table has been read"
+        with parquet.ParquetFile(path) as opened:
+            there = opened.schema_arrow.names
+    else:
+        there = next(_lines(read_text(path, limit=MOST_BYTES).removeprefix("\ufeff"), path), [])
+    used = {columns.get(what, what) for what in COLUMNS}
+    return tuple(printable(name) for name in there if name not in used)
+
+
 def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
     items: list[Item] = []
     holds_dicom = [begins_as_dicom(path) for path in paths]
     salts = any(holds_dicom)
     seen: dict[str, int] = {}
+    # as a spreadsheet counts: the header is its first row
+    first = 1 if table.suffix.lower() == ".parquet" else 2
     for row, (text, path) in enumerate(zip(rows["path"], paths, strict=True)):
-        where = f"{table}, row {row + 1}"
+        where = f"{table}, row {row + first}"
         for what, column in rows.items():
             if len(column[row]) > MOST_LETTERS:
                 raise UserError(
@@ -90,7 +105,7 @@ def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
         if not text.strip() or not label:
             raise UserError(where, f"no {'path' if label else 'label'}", "expected a path and a label in each row")
         if text in seen:
-            raise UserError(where, f"the path of row {seen[text] + 1} once more", "expected each image once")
+            raise UserError(where, f"the path of row {seen[text] + first} once more", "expected each image once")
         seen[text] = row
         subject = rows["subject"][row].strip() or None if "subject" in rows else None
         case = text
@@ -131,19 +146,25 @@ def _chosen(there: Sequence[str], named: Mapping[str, str], columns: Mapping[str
                 str(path),
                 f'no column "{printable(name)}" for the {what}',
                 f"it has {printable(', '.join(there[:20])[:200]) or 'none'}",
-                f"set data.columns.{what}{f' ({near})' if near.startswith('did') else ''}",
+                f"give --column {what}=NAME or set data.columns.{what}{f' ({near})' if near.startswith('did') else ''}",
             )
     return found
 
 
+def _lines(text: str, path: Path) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+
+
 def _separated(path: Path, named: Mapping[str, str]) -> Rows:
     text = read_text(path, limit=MOST_BYTES).removeprefix("\ufeff")
-    reader = csv.reader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    reader = _lines(text, path)
     try:
         header = next(reader, [])
+        if len(header) == 1 and ";" in header[0]:
+            raise UserError(str(path), "separated by semicolons", "expected commas", "save it as CSV with commas")
         places = {what: header.index(name) for what, name in _chosen(header, named, COLUMNS, path).items()}
         rows: Rows = {what: [] for what in places}
-        for number, row in enumerate(reader, start=1):
+        for number, row in enumerate(reader, start=2):
             if not row:
                 continue
             if len(row) != len(header) or number > MOST_ROWS:

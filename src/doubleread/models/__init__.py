@@ -79,7 +79,9 @@ def source_of(name: str) -> Path | None:
     """
     if name in BUILDERS:
         return None
-    module = name.partition(":")[0]
+    module, _, attribute = name.partition(":")
+    if module.endswith(".py"):
+        raise NotBuilt(f"{name} names a file; write {module.removesuffix('.py')}:{attribute}")
     _look_here()
     try:
         found = importlib.util.find_spec(module)

@@ -19,14 +19,26 @@ def _has_runs(result: StudyResult, experiment: Experiment) -> bool:
     return any(result.of(arm.name).done for arm in experiment.arms)
 
 
+def _shown_of_arms(result: StudyResult) -> list[str]:
+    """Return the metrics that arms are shown by: the first of the study's classes, and those that primary claims are
+    about."""
+    claimed = (judged.claim.metric for judged in result.claims if judged.claim.role == "primary")
+    done = [arm for arm in result.arms if arm.done]
+    return [
+        metric
+        for metric in dict.fromkeys([scored_columns(result)[0], *claimed])
+        if all(metric in arm.spreads for arm in done)
+    ]
+
+
 def save_figures(result: StudyResult, folder: Path) -> list[Path]:
     """Write the figures of a study as PNG, SVG and PDF; return the files."""
     experiments = result.study.experiments
     figures = {f"curves-{e.name}": curves_figure(result, e) for e in experiments}
     if has_roc(result):
         figures |= {f"roc-{e.name}": roc_figure(result, e) for e in experiments if _has_runs(result, e)}
-    scored = scored_columns(result)[0]
-    figures[f"arms-{scored.replace('_', '-')}"] = arms_figure(result, scored)
+    for metric in _shown_of_arms(result):
+        figures[f"arms-{metric.replace('_', '-')}"] = arms_figure(result, metric)
     if result.claims:
         figures["claims"] = forest_figure(result.claims)
     if result.gaps.arms:

@@ -116,7 +116,7 @@ def training_text(result: StudyResult) -> str:
     return (
         f"{recipes}: {'; '.join(parts)}. Each was trained with {seeds}; for each"
         " seed, all recipes saw the same split and the same order of the images, and started from the same weights"
-        f" wherever shapes are equal. In all {counts['done']} runs finished{f' ({lost})' if lost else ''}."
+        f" wherever shapes are equal. In all, {counts['done']} runs finished{f' ({lost})' if lost else ''}."
         f" The first recipe was: {words.recipe_text(study.arms[0])}."
     )
 

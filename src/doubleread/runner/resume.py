@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,14 @@ from doubleread.store import (
 )
 from doubleread.study import Plan, PlannedRun
 from doubleread.worker import differences, environment
+
+CHANGED = {
+    "source": "what changed in the file of its model",
+    "init": "other weights to start from",
+    "data": "other images, or another split of them",
+    "numerics": "another release, which computes otherwise",
+}
+"""What is said of the parts of an identity that have no word of the user's own."""
 
 
 def discard_unfit(runs: Sequence[PlannedRun], store: Store, remark: Callable[[str], object]) -> None:
@@ -64,6 +74,31 @@ def tell_mixture(plan: Plan, states: Mapping[str, State], store: Store, remark: 
                 f"{number} {'run that is' if number == 1 else 'runs that are'} done had {'; '.join(changed)}:"
                 " a difference between arms may come from that too"
             )
+
+
+def tell_changed(plan: Plan, store: Store, remark: Callable[[str], object]) -> None:
+    """Say why runs are trained anew that a study had trained, before its plan takes the place of the one before."""
+    rows = store.runs_of(plan.study.name)
+    trained = {(row["arm"], row["seed"]): row for row in rows if row["state"] == State.DONE}
+    ready = store.states([run.run_id for run in plan.runs])
+    identities = {run.run_id: run.identity for run in plan.runs}
+    changed: Counter[str] = Counter()
+    for arm_and_seed, run_id in plan.run_of.items():
+        row = trained.get(arm_and_seed)
+        if row is not None and row["run_id"] != run_id and ready.get(run_id) is not State.DONE:
+            changed[_what_changed(json.loads(row["identity"]), identities[run_id])] += 1
+    for what, number in changed.items():
+        remark(f"{number} {'run is' if number == 1 else 'runs are'} trained anew, because of {what}")
+
+
+def _what_changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return in which parts of their identity two runs differ; of a recipe, which of its own."""
+    now = json.loads(json.dumps(now))
+    keys = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    recipes = [identity.get("recipe", {}) for identity in (then, now)]
+    parts = [key for key in sorted(recipes[0].keys() | recipes[1].keys()) if recipes[0].get(key) != recipes[1].get(key)]
+    said = [f"another {', '.join(parts)}" if key == "recipe" else CHANGED.get(key, f"another {key}") for key in keys]
+    return "; ".join(said)
 
 
 def tell_kinds(plan: Plan, store: Store, remark: Callable[[str], object]) -> None:

@@ -20,7 +20,7 @@ from doubleread.runner.counts import Counts
 from doubleread.runner.drive import FINISHED, drive
 from doubleread.runner.engines import device_of, open_engine
 from doubleread.runner.progress import Show
-from doubleread.runner.resume import discard_unfit, tell_kinds, tell_mixture
+from doubleread.runner.resume import discard_unfit, tell_changed, tell_kinds, tell_mixture
 from doubleread.runner.units import room_on_device
 from doubleread.store import Store, lost
 from doubleread.study import (
@@ -215,6 +215,7 @@ def train_study(
     plan = prepared.plan
     facts = {key: data.meta for key, data in prepared.sets.items()}
     _refuse_other_file(plan.study, store)
+    tell_changed(plan, store, show.remark)
     before = store.study_document(plan.study.name)
     if before is not None and study_of(before).sealed and not plan.study.sealed:
         # from now on every report shows the test scores: that is a look

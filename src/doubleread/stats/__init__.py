@@ -21,10 +21,13 @@ from doubleread.stats.operating import RATES, OperatingPoint, Rule, operating_po
 from doubleread.stats.order import carried_by, monotone_p, order_shown, rates_differ, trend_weights
 from doubleread.stats.power import cases_needed, detectable, seeds_could_decide, seeds_needed
 from doubleread.stats.proportions import (
+    counts_printed_as,
     expected_discordant,
     largest_discordant,
     mcnemar_exact,
     most_discordant,
+    newcombe,
+    pooled_p,
     unpaired_p,
     wilson,
 )
@@ -66,6 +69,7 @@ __all__ = [
     "cases_needed",
     "combined",
     "contrast",
+    "counts_printed_as",
     "covariance_of",
     "curves_of",
     "decide",
@@ -89,10 +93,12 @@ __all__ = [
     "mcnemar_exact",
     "monotone_p",
     "most_discordant",
+    "newcombe",
     "operating_point",
     "order_shown",
     "outputs_differ",
     "platt",
+    "pooled_p",
     "prediction_interval",
     "rates_differ",
     "reliability",

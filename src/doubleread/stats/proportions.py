@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from scipy.stats import binom, binomtest, norm
@@ -26,7 +27,7 @@ def mcnemar_exact(table: tuple[tuple[int, int], tuple[int, int]]) -> float:
 
 
 def unpaired_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
-    """Return the two-sided p of two proportions as if unpaired, with unpooled variances.
+    """Return the two-sided p of two proportions as if unpaired, with unpooled variances (Wald).
 
     1 where they are equal; NaN where one is all and the other nothing, which have no variance.
     """
@@ -35,6 +36,43 @@ def unpaired_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
         return 1.0
     se = math.sqrt(a * (1 - a) / cases_a + b * (1 - b) / cases_b)
     return float(2 * norm.sf(abs(a - b) / se)) if se > 0 else math.nan
+
+
+def pooled_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
+    """Return the two-sided p of the pooled two-proportion z test, as if unpaired; 1 where the proportions are equal.
+
+    z = (a − b) / √(q (1 − q) (1/n_a + 1/n_b)), q the proportion of both together; z² is Pearson's χ² of the fourfold
+    table, without correction.
+    """
+    if right_a * cases_b == right_b * cases_a:
+        return 1.0
+    both = (right_a + right_b) / (cases_a + cases_b)
+    se = math.sqrt(both * (1 - both) * (1 / cases_a + 1 / cases_b))
+    return float(2 * norm.sf(abs(right_a / cases_a - right_b / cases_b) / se))
+
+
+def newcombe(right_a: int, cases_a: int, right_b: int, cases_b: int) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of two proportions a − b, as if unpaired (Newcombe 1998, method 10).
+
+    From the Wilson intervals (l, u) of both: a − b − √((a − l_a)² + (u_b − b)²) to a − b + √((u_a − a)² + (b − l_b)²).
+    """
+    a, b = right_a / cases_a, right_b / cases_b
+    (low_a, high_a), (low_b, high_b) = wilson(right_a, cases_a), wilson(right_b, cases_b)
+    return a - b - math.hypot(a - low_a, high_b - b), a - b + math.hypot(high_a - a, b - low_b)
+
+
+def counts_printed_as(percent: str, cases: int) -> range:
+    """Return how many of `cases` can be right where the percentage is printed as `percent`, such as `72.75`.
+
+    A half may be rounded up or to the even digit; nothing is cut off. Empty where no count is printed so.
+    """
+    printed, last = Fraction(percent), Fraction(1, 10 ** len(percent.partition(".")[2]))
+    low, high = ((printed + half) / 100 * cases for half in (-last / 2, last / 2))
+    # a half below is rounded up to it, a half above is rounded down to it only where its last digit is even
+    fewest, most = max(0, math.ceil(low)), min(cases, math.floor(high))
+    if high == math.floor(high) == most and printed / last % 2:
+        most -= 1
+    return range(fewest, most + 1)
 
 
 def largest_discordant(difference: int) -> int | None:

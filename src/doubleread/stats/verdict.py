@@ -32,13 +32,14 @@ class Question:
 
     `gains` are estimates in the claimed direction: one, or, for “best of all”, one for each rival; NaN where nothing is
     known. `margin` is the smallest gain that matters. With `equal`, the claim is that the difference is within
-    ± margin. `seeds` is how many there are.
+    ± margin. `seeds` is how many there are, `cases` how many test cases, 0 where the metric has none.
     """
 
     gains: tuple[Estimate, ...]
     margin: float
     seeds: int
     equal: bool = False
+    cases: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,7 @@ def deciding(question: Question, verdict: Verdict) -> int:
     not supported, the rival over which a gain of the margin is ruled out most clearly; undecided, the rival that it
     is least ahead of.
     """
-    tests = [_one(gain, question.margin, question.equal) for gain in question.gains]
+    tests = [_one(gain, question) for gain in question.gains]
     if verdict is Verdict.SUPPORTED:
         ranks = [-test.difference for test in tests]
     elif verdict is Verdict.CONTRADICTED:
@@ -126,7 +127,7 @@ def holm(p_M: Sequence[float]) -> list[float]:
 
 
 def _tests(question: Question, looks: Looks | None) -> _Tests:
-    alone = [_corrected(_one(gain, question.margin, question.equal), looks) for gain in question.gains]
+    alone = [_corrected(_one(gain, question), looks) for gain in question.gains]
     if len(alone) == 1:
         return alone[0]
     # best of all: it must win every comparison; it has lost when it loses one, the comparisons being corrected for
@@ -153,18 +154,25 @@ def _corrected(test: _Tests, looks: Looks | None) -> _Tests:
     return _Tests(looks.both_sides(test.difference), below, equivalent, test.sign)
 
 
-def _one(gain: Estimate, margin: float, equal: bool) -> _Tests:
-    d, se, df = gain.value, gain.se, gain.df
+def _one(gain: Estimate, question: Question) -> _Tests:
+    d, se, df, margin = gain.value, gain.se, gain.df, question.margin
     sign = int(np.sign(d)) if not math.isnan(d) else 0
     if math.isnan(se) or (se == 0 and d != 0):
         return _Tests(math.nan, math.nan, math.nan, sign)
     if se == 0:
-        return _Tests(1.0, 0.0, 0.0, 0)
+        unseen = _unseen(question)
+        return _Tests(1.0, unseen, unseen, 0)
     below = t_above((margin - d) / se, df)
     equivalent = max(below, t_above((margin + d) / se, df))
     # both tails: near a margin of 0 it is the usual two-sided p
     beyond = t_above((abs(d) - margin) / se, df) + t_above((abs(d) + margin) / se, df)
-    return _Tests(beyond if equal else gain.p, below, equivalent, sign)
+    return _Tests(beyond if question.equal else gain.p, below, equivalent, sign)
+
+
+def _unseen(question: Question) -> float:
+    """Return the probability that no test case differs although a margin's share of all cases does: of few test cases
+    none may differ by chance, and their variance, which is 0, does not say so."""
+    return (1 - question.margin) ** question.cases if question.cases and 0 < question.margin < 1 else 0.0
 
 
 def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
@@ -180,6 +188,8 @@ def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
         verdict = _equal(corrected)
     else:
         verdict, qualifier = _ordered(question, corrected)
+    if verdict is Verdict.UNDECIDED and qualifier is None and all(gain.se == 0 for gain in question.gains):
+        qualifier = "too few test images"
     return Decision(
         verdict=verdict,
         qualifier=qualifier,

@@ -102,7 +102,7 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 def _none_here(root: Path) -> UserError:
     return UserError(
         f"--store {root}",
-        "no store here",
+        f"there is no store at {root.resolve()}",
         next_step="train a study first, with doubleread run, or give another path",
     )
 

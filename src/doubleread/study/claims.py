@@ -13,7 +13,7 @@ from typing import Any, Literal
 from doubleread.errors import UserError, did_you_mean
 from doubleread.metrics import CURVE_METRICS, CURVES, direction, is_share, metric_names
 from doubleread.stats import trend_weights
-from doubleread.study.claim_spec import NUMBER, ClaimSpec
+from doubleread.study.claim_spec import FIRST_KEYS, NUMBER, ClaimSpec
 from doubleread.study.levels import label_of
 from doubleread.study.problems import show
 
@@ -34,6 +34,7 @@ class Claim:
     larger value is claimed, −1 for a smaller one. `offset` is the number that one arm is compared with. `first` and
     `second` are how the two sides are called, `better_arm` and `than_arm` the arms' names where a side is one arm; of
     a trend they are the highest and the lowest level. `steps` are the differences of adjacent levels, upwards.
+    `default_margin` tells whether nobody named the margin.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Claim:
     steps: tuple[Weights, ...] = ()
     offset: float = 0.0
     says: str | None = None
+    default_margin: bool = False
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -213,6 +215,7 @@ class _Resolver:
             than_arm=self._name(second) if kind != "one arm" else None,
             contrasts=contrasts,
             says=self.spec.says,
+            default_margin=self._named_margin() is None,
             **more,
         )
 
@@ -251,8 +254,17 @@ class _Resolver:
             names = names or (list(self.arms) if arm == ALL else [])
         if not names:
             known = [_short(name) for name in self.arms]
-            raise UserError(self.place, f"no arm {show(arm)}", did_you_mean(self._called(arm), known))
+            raise UserError(self.place, f"no arm {show(arm)}", self._likely(self._called(arm), known))
         return names
+
+    def _likely(self, called: str, known: Sequence[str]) -> str:
+        """Return the arm that is meant by `called`; all arms where that one stands in the claim already."""
+        sides = (getattr(self.spec, key) for key in (*FIRST_KEYS, "than"))
+        arms = (arm for side in sides for arm in (side if isinstance(side, tuple) else (side,)))
+        there = {label_of(arm) for arm in arms if arm is not None and not isinstance(arm, Mapping)}
+        likely = did_you_mean(called, known)
+        taken = any(likely == f'did you mean "{_short(name)}"?' for name in self.arms if {name, _short(name)} & there)
+        return f"expected one of {', '.join(sorted(known))}" if taken else likely
 
     def _called(self, arm: Any) -> str:
         """Return how people call an arm: its label, with its factor where the label is a number."""
@@ -289,11 +301,12 @@ class _Resolver:
             raise UserError(self.place, f'unknown metric "{metric}"', did_you_mean(metric, known))
         return metric
 
-    def _check_fraction(self, what: str, value: float, least: float) -> None:
+    def _check_fraction(self, what: str, value: float, least: float, place: str = "") -> None:
         """Stop where a number that is compared with a share is none; 72 is meant as 0.72."""
         if is_share(self.metric) and not least <= value <= 1:
-            allowed = f"expected a fraction from {least:g} to 1"
-            raise UserError(self.place, f"{what} {value:g}", allowed, "write 2 points as 0.02")
+            points = what == "margin" or not direction(self.metric)
+            allowed, write = f"expected a fraction from {least:g} to 1", "2 points as 0.02" if points else "80 % as 0.8"
+            raise UserError(place or self.place, f"{what} {value:g}", allowed, f"write {write}")
 
     def _direction(self, key: str) -> int:
         if (sign := direction(self.metric)) == 0:
@@ -301,11 +314,18 @@ class _Resolver:
             raise UserError(self.place, f"{self.metric} is neither good nor bad", f"expected {instead}, not {key}")
         return sign
 
+    def _named_margin(self) -> tuple[float, str] | None:
+        """Return the margin that somebody named, and where it stands; None where nobody did."""
+        if self.spec.margin is not None:
+            return self.spec.margin, self.place
+        name = next((name for name in (self.metric, self.spec.metric) if name in self.margins), None)
+        return (self.margins[name], f"{self.place.rpartition(', ')[0]}, margin.{name}") if name is not None else None
+
     def _margin(self) -> float:
-        for margin in (self.spec.margin, self.margins.get(self.metric), self.margins.get(self.spec.metric)):
-            if margin is not None:
-                self._check_fraction("margin", margin, 0)
-                return margin
+        if (named := self._named_margin()) is not None:
+            margin, place = named
+            self._check_fraction("margin", margin, 0, place)
+            return margin
         if self.metric in DEFAULT_MARGINS:
             return DEFAULT_MARGINS[self.metric]
         raise UserError(

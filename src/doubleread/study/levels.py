@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from doubleread.errors import UserError, did_you_mean, printable
-from doubleread.recipe import Recipe, Spec, ineffective
+from doubleread.recipe import PARTS, Recipe, Spec, ineffective
 from doubleread.recipe.data import DataSpec
 from doubleread.study.problems import Path, show, user_error
 from doubleread.study.schema import ExperimentSpec
@@ -178,7 +178,11 @@ def check_path(path: str, place: str) -> None:
     known = [*Recipe.model_fields, *(f"{DATA}.{field}" for field in DataSpec.model_fields)]
     head = ".".join(keys[:2]) if keys[0] == DATA else keys[0]
     if head not in known:
-        raise UserError(place, f'unknown path "{path}"', did_you_mean(head, known))
+        inside = [
+            f"{part}.{path}" for part, specs in PARTS.items() if any(path in s.model_fields for s in specs.values())
+        ]
+        allowed = f'did you mean "{inside[0]}"?' if len(inside) == 1 else did_you_mean(head, known)
+        raise UserError(place, f'unknown path "{path}"', allowed)
 
 
 def _arm(tree: dict[str, Any], name: str, combination: tuple[Level, ...], spec: ExperimentSpec, where: str) -> Arm:

@@ -44,12 +44,14 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
 
 
 def _locate_source(raw: dict[str, Any], folder: Path) -> None:
-    """Make a relative path to the images absolute, so that the study means the same from any folder."""
+    """Make a relative path to the images absolute, so that the study means the same from any folder, also when the
+    images are gone."""
 
     def located(source: Any) -> Any:
-        if isinstance(source, str) and source != "phantom" and user_path(folder / source, "data.source").exists():
-            return str((folder / source).resolve())
-        return source
+        if not isinstance(source, str) or source == "phantom":
+            return source
+        beside = user_path(folder / source, "data.source")
+        return source if user_path(source, "data.source").exists() and not beside.exists() else str(beside.resolve())
 
     if isinstance(data := raw.get("data"), dict) and "source" in data:
         raw["data"] = {**data, "source": located(data["source"])}

@@ -22,11 +22,24 @@ def user_error(error: ValidationError, raw: Any, place_of: Callable[[Path], str]
     `raw` is what was validated, `place_of` gives the place of a path inside it, `top` is the specification that it
     was validated against.
     """
-    details = error.errors(include_url=False)[0]
+    details = _worst(error.errors(include_url=False))
     path, tag = _path_in(raw, details["loc"])
     if details["type"] == "missing" and path[-1:] != details["loc"][-1:]:
         path = (*path, details["loc"][-1])
     return UserError(place_of(path), *_found_and_allowed(details, raw, path, tag, top))
+
+
+def _worst(found: Sequence[ErrorDetails]) -> ErrorDetails:
+    """Return the first problem; where a key is missing beside one that is much like it, that one."""
+    first = found[0]
+    if first["type"] != "missing":
+        return first
+    holder, missing = first["loc"][:-1], str(first["loc"][-1])
+    for other in found:
+        unknown = other["type"] == "extra_forbidden" and other["loc"][:-1] == holder
+        if unknown and did_you_mean(str(other["loc"][-1]), [missing]).startswith("did"):
+            return other
+    return first
 
 
 def show(value: Any) -> str:
@@ -63,7 +76,8 @@ def _found_and_allowed(
 ) -> tuple[str, str, str]:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
-        return "missing", "", "add it"
+        names = sorted(PARTS.get(str(path[-1]), ()))
+        return "missing", f"expected one of {', '.join(names)}" if names else "", "add it"
     if kind == "extra_forbidden":
         return _unknown_key(raw, path, tag, top)
     if kind == "union_tag_invalid":
@@ -78,7 +92,8 @@ def _expected(kind: str, path: Path, details: ErrorDetails) -> str:
         return f"expected {details.get('ctx', {})['expected']}"
     if kind in NOT_A_MAPPING:
         named = kind == "union_tag_not_found" or path[-1:] in [(part,) for part in PARTS]
-        return "expected a name, or {name: …} with its options" if named else "expected a mapping"
+        example = ", such as {accuracy: 0.02}" if path == ("margin",) else ""
+        return "expected a name, or {name: …} with its options" if named else f"expected a mapping{example}"
     if kind in ("tuple_type", "list_type"):
         return "expected a list"
     if kind == "too_short":
@@ -101,7 +116,10 @@ def _unknown_key(raw: Any, path: Path, tag: str | None, top: type[Spec]) -> tupl
             return f"{key} has no effect with {name}", "", "delete it"
         known = PARTS[part][name].model_fields if name in PARTS[part] else {}
         return f'unknown key "{key}"', did_you_mean(key, known), ""
-    return f'unknown key "{key}"', did_you_mean(key, _fields_at(top, path[:-1])), ""
+    known = _fields_at(top, path[:-1])
+    if "base" in known and key in _fields_at(top, (*path[:-1], "base")):
+        return f'unknown key "{key}"', f'did you mean "base.{key}"?', ""
+    return f'unknown key "{key}"', did_you_mean(key, known), ""
 
 
 def _at(raw: Any, path: Path) -> Any:

@@ -61,7 +61,7 @@ def _parse(text: str, place: str) -> Any:
     except DuplicateKeyError as error:
         raise UserError(_marked(place, error), _duplicate(error), "a key may stand once") from error
     except MarkedYAMLError as error:
-        raise UserError(_marked(place, error), f"not YAML ({error.problem})", next_step="mend the line") from error
+        raise UserError(_marked(place, error), *_said(error)) from error
     except (YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
         raise UserError(place, "not YAML 1.2", next_step="check the syntax") from error
 
@@ -113,6 +113,18 @@ def _check_tree(value: Any, place: str) -> None:
 def _marked(place: str, error: MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     return f"{place}, line {mark.line + 1}" if mark is not None else place
+
+
+def _said(error: MarkedYAMLError) -> tuple[str, str, str]:
+    """Return what is wrong, what is allowed and what to do, in plain words where the parser has none."""
+    problem = error.problem or "not YAML"
+    if "'\\t'" in problem:
+        return "a tab", "expected spaces", "indent with spaces"
+    if "mapping values are not allowed" in problem:
+        return "a colon where none may be", "", "is a space missing after a colon, here or in the line above?"
+    if "expected <block end>" in problem:
+        return "indented otherwise than the lines above", "", "give the keys of one mapping the same indentation"
+    return f"not YAML ({problem})", "", "mend the line"
 
 
 def _duplicate(error: DuplicateKeyError) -> str:
