@@ -256,7 +256,7 @@ def test_what_is_wrong_with_a_model_is_said(folder, tmp_path):
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert refusal(folder) == f"{folder}, seed-0.safetensors: other content than was written; export it again"
     weights.write_bytes(content)
-    change(folder, "format", value=2)
+    change(folder, "format", value=0)
     assert refusal(folder).startswith(f"{folder}, model.json, format: not a model file of format 1, or damaged (")
 
 

@@ -126,6 +126,29 @@ def test_without_a_model_there_is_none(model_store):
             )
 
 
+def test_the_pages_name_the_model_and_say_how_to_send_it_images(client, model_store):
+    for path in ("/", "/read"):
+        page = client.get(path).text
+        assert "<strong>small, model/cnn</strong>: 3 seeds, averaged." in page
+        assert f"<pre>curl -F images=@film.png {HERE}/predict</pre>" in page
+    bare = create_app(model_store, Allowed(hosts=hosts_of("127.0.0.1", PORT)))
+    with TestClient(bare, base_url=HERE) as other:
+        assert "curl" not in other.get("/").text + other.get("/read").text
+
+
+def test_the_pages_of_a_model_need_no_store_and_name_the_token(model_path, tmp_path):
+    allowed = Allowed(hosts=hosts_of("127.0.0.1", PORT), token="a token of letters")
+    app = create_app(tmp_path / "no runs", allowed, model=model_path)
+    with TestClient(app, base_url=HERE, headers={"authorization": "Bearer a token of letters"}) as client:
+        for path in ("/", "/read"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert "The store has no study yet." in answer.text
+            assert f"""curl -H "Authorization: Bearer TOKEN" -F images=@film.png {HERE}/predict""" in answer.text
+            assert "a token of letters" not in answer.text
+    assert not (tmp_path / "no runs").exists()
+
+
 def test_a_process_serves_a_model_without_a_store(model_path, tmp_path):
     with serving(tmp_path / "no runs", tmp_path, "--model", str(model_path)) as address:
         files = [("images", (f"{i}.png", png(pixels))) for i, pixels in enumerate(draw_images(5, 0, 3))]

@@ -369,7 +369,7 @@ def explain(
 def serve(
     store: StoreOption = Path("runs"),
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="And on which port.")] = 8000,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="And on which port.")] = 8000,
     token: Annotated[
         str | None, typer.Option("--token", metavar="TEXT", help="What a browser must know; needed on other addresses.")
     ] = None,

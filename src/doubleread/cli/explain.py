@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from doubleread.cli.show import err, out, print_json
-from doubleread.errors import UnreadableImage, UserError, WorkFailed, did_you_mean, printable
+from doubleread.errors import UnreadableImage, UserError, did_you_mean, printable
 from doubleread.files import check_folder, user_path, write_bytes
 from doubleread.images.image_file import read_image_file
-from doubleread.model_file import Predictor, check_method, image_files, load_model, saliency_of
+from doubleread.model_file import Predictor, check_method, image_files, load_model, saliency_of, unreadable
 from doubleread.nouns import INTENDED_USE
 from doubleread.report import NO_EVIDENCE, saliency_figure
 from doubleread.report.figures import rendered
 from doubleread.runner import Progress
-
-SHOWN = 20
 
 
 def explain_command(
@@ -30,18 +28,20 @@ def explain_command(
     check_method(predictor, method)
     if towards is not None and towards not in predictor.classes:
         raise UserError("--class", f'got "{towards}"', did_you_mean(towards, predictor.classes))
-    files = image_files(given)
+    found = image_files(given)
+    if found.remark:
+        err().print(found.remark, markup=False, soft_wrap=True)
     done: list[dict[str, Any]] = []
     bad: list[str] = []
     with Progress(err(), "explain") as show:
-        for place, path in enumerate(files):
+        for place, path in enumerate(found.files):
             try:
                 pixels = predictor.prepared(read_image_file(path))
             except UnreadableImage as error:
-                bad.append(printable(f"  {path}: {error}"))
+                bad.append(f"{path}: {error}")
                 continue
             done.append(_explained(predictor, path, pixels, folder / _name(place, path), method, towards))
-            show.reading("explaining images", place + 1, len(files))
+            show.reading("explaining images", place + 1, len(found.files))
     if as_json:
         print_json(done)
     else:
@@ -49,9 +49,7 @@ def explain_command(
             out().print(f"{one['picture']}: towards {one['towards']}; {one['check']}", markup=False, soft_wrap=True)
         out().print(f"{NO_EVIDENCE}\n{INTENDED_USE}", markup=False)
     if bad:
-        more = [f"  and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
-        head = f"{len(bad):,} of {len(files):,} images cannot be read, the rest is done:"
-        raise WorkFailed("\n".join([head, *bad[:SHOWN], *more]))
+        raise unreadable(bad, len(found.files))
 
 
 def _explained(

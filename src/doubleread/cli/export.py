@@ -13,7 +13,7 @@ from doubleread.cli.show import err, out, print_json
 from doubleread.dataset import open_prepared
 from doubleread.errors import UserError
 from doubleread.files import check_target, user_path
-from doubleread.model_file import Exported, export_model, write_model, write_onnx
+from doubleread.model_file import Exported, check_suffix, export_model, write_model, write_onnx
 from doubleread.nouns import INTENDED_USE
 from doubleread.store import Store, open_store
 from doubleread.study.threshold_spec import Threshold, ThresholdSpec
@@ -37,11 +37,13 @@ def export_command(
     if seed is not None and ensemble:
         raise UserError("--ensemble", "it has no effect beside --seed", "expected one of them", "delete one")
     rule = _rule(threshold)
-    result = open_results(find_study(name, store), store=store).result
-    path = _new(target if target is not None else _default(result.study.name, arm), "--out")
+    study = find_study(name, store)
+    path = _new(target if target is not None else _default(study.name, arm), "--out")
+    check_suffix(path, "--out")
     graph = None if onnx is None else _new(onnx, "--onnx")
     if graph == path:
         raise UserError("--onnx", f"{onnx} is where the model goes", "expected another file")
+    result = open_results(study, store=store).result
     with open_store(store) as opened:
         found = export_model(result, opened, arm, seed=seed, ensemble=ensemble, threshold=rule)
         difference = _write_onnx(graph, found, opened) if graph is not None else None
@@ -61,7 +63,9 @@ def export_command(
         )
         return
     seeds = ", ".join(map(str, found.predictor.seeds))
-    what = f"seed {seeds}" if document.kind == "seed" else f"seeds {seeds}, averaged"
+    what = (
+        f"seeds {seeds}, averaged" if document.kind == "ensemble" else f"seed {seeds}{found.why and f' ({found.why})'}"
+    )
     out().print(f"wrote {path}: {document.study}, {document.arm}, {what}", markup=False, soft_wrap=True)
     if difference is not None:
         text = f"wrote {onnx}: probabilities differ from PyTorch by at most {difference:.1g} at batches of 1, 2 and 7"

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from doubleread.cli.show import err
-from doubleread.errors import WorkFailed
+from doubleread.errors import UserError
 from doubleread.files import check_target, user_path, write_text
-from doubleread.model_file import Answer, columns_of, image_files, load_model, read_images
+from doubleread.model_file import Answer, columns_of, image_files, load_model, read_images, unreadable
 from doubleread.nouns import INTENDED_USE
 from doubleread.report.tables import neutral
 from doubleread.runner import Progress
-
-SHOWN = 20
 
 
 def predict_command(
@@ -28,7 +26,11 @@ def predict_command(
         target = user_path(target, "--out")
         check_target(target, "--out")
     predictor = load_model(model, own_code=own_code)
-    files = image_files(given)
+    found = image_files(given)
+    if target is not None:
+        _check_own(target, [model, *found.files])
+    if found.remark:
+        err().print(found.remark, markup=False, soft_wrap=True)
     columns = ["image", *columns_of(predictor), "error"]
     kept: list[str] = []
     bad: list[Answer] = []
@@ -37,7 +39,10 @@ def predict_command(
         show_line(_csv(columns))
     with Progress(err(), "predict") as show:
         answers = read_images(
-            predictor, files, threads=threads, progress=lambda done, total: show.reading("reading images", done, total)
+            predictor,
+            found.files,
+            threads=threads,
+            progress=lambda done, total: show.reading("reading images", done, total),
         )
         for answer in answers:
             row = {"image": answer.image, **answer.facts, "error": answer.error}
@@ -48,11 +53,13 @@ def predict_command(
         write_text(target, "\n".join(kept) + "\n")
     err().print(INTENDED_USE, markup=False, highlight=False)
     if bad:
-        listed = [f"  {one.image}: {one.error}" for one in bad[:SHOWN]]
-        more = [f"  and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
-        raise WorkFailed(
-            "\n".join([f"{len(bad):,} of {len(files):,} images cannot be read, the rest is done:", *listed, *more])
-        )
+        raise unreadable([f"{one.image}: {one.error}" for one in bad], len(found.files))
+
+
+def _check_own(target: Path, read: Iterable[Path]) -> None:
+    """Check that what is written replaces nothing that is read; an older table it may."""
+    if target.exists() and any(path.exists() and target.samefile(path) for path in read):
+        raise UserError("--out", f"{target} is read here", "expected another file", "give another path")
 
 
 def _csv(cells: Iterable[Any]) -> str:

@@ -4,11 +4,11 @@ from doubleread.model_file.case_maps import CaseMap, maps_of_worst
 from doubleread.model_file.document import Document
 from doubleread.model_file.exporting import Exported, export_model
 from doubleread.model_file.frame import predict
-from doubleread.model_file.inputs import image_files
+from doubleread.model_file.inputs import image_files, unreadable
 from doubleread.model_file.likeness import Unlike
 from doubleread.model_file.members import open_reader
 from doubleread.model_file.onnx_file import write_onnx
-from doubleread.model_file.package import load_model, write_model
+from doubleread.model_file.package import check_suffix, load_model, write_model
 from doubleread.model_file.predictor import Predictions, Predictor
 from doubleread.model_file.reading import Answer, columns_of, read_images
 from doubleread.model_file.saliency import (
@@ -31,6 +31,7 @@ __all__ = [
     "Unlike",
     "can_explain",
     "check_method",
+    "check_suffix",
     "columns_of",
     "export_model",
     "image_files",
@@ -40,6 +41,7 @@ __all__ = [
     "predict",
     "read_images",
     "saliency_of",
+    "unreadable",
     "write_model",
     "write_onnx",
 ]

@@ -98,6 +98,18 @@ def _reading(document: Document) -> str:
     if (fitted := document.calibration) is not None:
         lines.append(
             f"Calibrated probabilities have their logits over a temperature of {fitted.temperature:.3g}, fitted on "
-            f"{fitted.cases:,} validation images."
+            f"{fitted.cases:,} validation images." + _calibrated(document.metrics.get("calibration", {}))
         )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _calibrated(found: dict[str, dict[str, float | None]]) -> str:
+    """Return a sentence on calibration where the test images have their say; empty where they have none."""
+    pairs = [(found.get(name, {}).get("before"), found.get(name, {}).get("after")) for name in ("log_loss", "brier")]
+    (loss, loss_after), (brier, brier_after) = pairs
+    if loss is None or loss_after is None or brier is None or brier_after is None:
+        return ""
+    return (
+        f" Of the test images the log loss is {loss:.3f} before it and {loss_after:.3f} after, the Brier score "
+        f"{brier:.3f} and {brier_after:.3f}; lower is better."
+    )

@@ -90,7 +90,8 @@ class Document(Spec):
     """The `model.json` of a saved model.
 
     `classes` are the negative and the positive one, or all of more than two; `metrics` has for each group of them a
-    metric's `value` or `mean`, with `lo` and `hi`. `source` is the SHA-256 of the file of a network of the user's own.
+    metric's `value` or `mean`, with `lo` and `hi`; its group `calibration` has scores of the test images `before` and
+    `after` it. `source` is the SHA-256 of the file of a network of the user's own.
     """
 
     format: Literal[1] = FORMAT
@@ -147,6 +148,9 @@ def document_of(text: str, place: str) -> Document:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
+        if where == "format" and isinstance(got := first["input"], int) and got > FORMAT:
+            known = f"this program reads format {FORMAT}"
+            raise UserError(place, f"format {got}, of another version", known, "update doubleread") from error
         raise UserError(
             f"{place}, {where}" if where else place,
             f"not a model file of format {FORMAT}, or damaged ({first['msg']})",

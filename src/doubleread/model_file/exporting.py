@@ -16,7 +16,7 @@ from doubleread.analysis.evidence import RunScores
 from doubleread.analysis.gap import rule_of
 from doubleread.errors import UserError
 from doubleread.files import read_bytes, sha256
-from doubleread.metrics import probabilities, scored_by
+from doubleread.metrics import brier, probabilities, scored_by
 from doubleread.model_file.document import Calibration, Cut
 from doubleread.model_file.likeness import likeness_of
 from doubleread.model_file.members import HALF, MOST_WEIGHTS, kept_runs, open_reader
@@ -36,10 +36,14 @@ WITH_CASES = frozenset(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exported:
-    """A model ready to be written: the predictor, and its weights by file name."""
+    """A model ready to be written: the predictor, and its weights by file name.
+
+    `why` says why it is this seed; empty where it was asked for.
+    """
 
     predictor: Predictor
     weights: dict[str, bytes]
+    why: str
 
 
 def export_model(
@@ -67,7 +71,7 @@ def export_model(
         there = ", ".join(map(str, kept)) or "none"
         which = "" if seed is None else f" of seed {seed}"
         raise UserError(f"arm {arm}", f"no weights{which} are kept", f"expected one of {there}")
-    seeds = kept if ensemble else [_best(found, kept) if seed is None else seed]
+    seeds, why = _chosen(found, kept, seed, ensemble)
     predictor = open_reader(store, result.study.name, arm, seeds)
     scores = [run.scores() for run in found.done if run.seed in predictor.seeds]
     cut, fitted, remarks = _fitted(scores, threshold, len(predictor.classes))
@@ -82,7 +86,7 @@ def export_model(
             "threshold": cut,
             "calibration": fitted,
             "likeness": likeness_of(data),
-            "metrics": _metrics(found, scores, 0.0 if cut is None else cut.logit),
+            "metrics": _metrics(found, scores, 0.0 if cut is None else cut.logit) | _calibrated(scores, fitted),
             "remarks": remarks,
             "environment": dict(next(iter(store.environments([one.run for one in predictor.document.members])), {})),
         }
@@ -93,12 +97,18 @@ def export_model(
     }
     if any(sha256(weights[member.weights]) != member.sha256 for member in predictor.document.members):
         raise UserError(f"arm {arm}", "its weights have changed meanwhile", "", "export it again")
-    return Exported(predictor=replace(predictor, document=document), weights=weights)
+    return Exported(predictor=replace(predictor, document=document), weights=weights, why=why)
 
 
-def _best(arm: ArmResult, kept: Sequence[int]) -> int:
-    name = "val_auroc" if "val_auroc" in arm.done[0].metrics else "val_macro_auroc"
-    return max((run for run in arm.done if run.seed in kept), key=lambda run: (run.metrics[name], -run.seed)).seed
+def _chosen(arm: ArmResult, kept: Sequence[int], seed: int | None, ensemble: bool) -> tuple[Sequence[int], str]:
+    """Return the seeds that are taken of those whose weights are kept; of one that nobody asked for, why it is it."""
+    if ensemble or seed is not None:
+        return kept if seed is None else [seed], ""
+    if len(kept) == 1:
+        return kept, "the only seed whose weights are kept"
+    name, label = ("val_auroc", "AUROC") if "val_auroc" in arm.done[0].metrics else ("val_macro_auroc", "macro AUROC")
+    best = max((run for run in arm.done if run.seed in kept), key=lambda run: (run.metrics[name], -run.seed)).seed
+    return [best], f"the highest validation {label} of {len(kept)} seeds"
 
 
 def _fitted(
@@ -148,6 +158,33 @@ def _metrics(arm: ArmResult, scores: Sequence[RunScores], cut: float) -> dict[st
     else:
         groups["run"] = {name: _of_run(name, value, scores[0], cut) for name, value in scores[0].metrics.items()}
     return groups
+
+
+def _calibrated(
+    scores: Sequence[RunScores], fitted: Calibration | None
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return the log loss and the Brier score on test before and after calibration.
+
+    Nothing where none was fitted, test is sealed, or each seed has test images of its own.
+    """
+    cases, first_N = scores[0].test
+    if fitted is None or not len(first_N) or any(run.test[0].key != cases.key for run in scores):
+        return {}
+    joined_N = ensemble_logits(np.stack([run.test[1] for run in scores]).astype(np.float64))
+    forms = {"log_loss": _log_loss, "brier": brier}
+    return {
+        "calibration": {
+            name: _finite(
+                {"before": form(cases.labels_N, joined_N), "after": form(cases.labels_N, joined_N / fitted.temperature)}
+            )
+            for name, form in forms.items()
+        }
+    }
+
+
+def _log_loss(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
+    """Return the mean of −log of the probability of the class that is right."""
+    return float(np.logaddexp(0.0, np.where(labels_N == 1, -logits_N, logits_N)).mean())
 
 
 def _of_run(name: str, value: float, run: RunScores, cut: float) -> dict[str, float | None]:

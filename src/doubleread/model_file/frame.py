@@ -20,7 +20,7 @@ def predict(
 
     `images` are a path or several, one array (height, width), or several of (height, width[, 3]), uint8 or uint16. One
     that cannot be read has the reason as its `error`, and nothing else. `threads` are those of the model, by default as
-    many as in training: others change the last bits.
+    many as in training: others change the last bits, as does the number of images that are read together.
     """
     alone = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2)
     given: Sequence[Any] = [images] if alone else list(cast("Sequence[Given]", images))

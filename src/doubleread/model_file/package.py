@@ -31,6 +31,8 @@ DOCUMENT, CARD = "model.json", "README.md"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a .zip, so that the same model is the same bytes."""
 
+ARCHIVES = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".xz", ".zst"})
+"""Suffixes of archives that a model is not written to."""
 DAMAGE = (*DAMAGED_ZIP, OSError)
 DAMAGED = "not a model's .zip file, or damaged"
 
@@ -44,11 +46,12 @@ def write_model(path: Path, document: Document, weights: Mapping[str, bytes]) ->
     `weights` are the members' files by name. Returns the names of all files.
 
     Raises:
-        UserError: there is something at `path`.
+        UserError: there is something at `path`, or it is called like another archive.
         OSError: the disk is full or fails.
     """
     if path.exists():
         raise UserError(str(path), "it exists", "expected a new folder or .zip file", "give another path")
+    check_suffix(path, str(path))
     files = {
         DOCUMENT: (document.model_dump_json(indent=1) + "\n").encode(),
         CARD: card_of(document).encode(),
@@ -68,6 +71,20 @@ def write_model(path: Path, document: Document, weights: Mapping[str, bytes]) ->
     return list(files)
 
 
+def check_suffix(path: Path, place: str) -> None:
+    """Check that a model can be written to a path of this name: a folder, or a .zip file.
+
+    Raises:
+        UserError: it ends as another archive does, and would be a folder.
+    """
+    plain = path
+    while plain.suffix.lower() in ARCHIVES:
+        plain = plain.with_suffix("")
+    if plain != path:
+        found = f"{path.name} ends in {path.suffix}"
+        raise UserError(place, found, "expected a folder or a .zip file", f"try {plain.with_name(plain.name + '.zip')}")
+
+
 def load_model(path: str | Path, *, own_code: bool = False) -> Predictor:
     """Return the model in a folder or a .zip file.
 
@@ -85,6 +102,11 @@ def load_model(path: str | Path, *, own_code: bool = False) -> Predictor:
     try:
         archive = zipfile.ZipFile(path)
     except DAMAGE as error:
+        if path.suffix.lower() == ".onnx":
+            next_step = "give that, or run the graph with onnxruntime"
+            raise UserError(
+                str(path), "an ONNX graph", "expected the folder or .zip that export wrote", next_step
+            ) from error
         raise UserError(str(path), DAMAGED, "", "export it again") from error
     with archive:
         return _loaded(str(path), lambda name, most: _of_zip(archive, path, name, most), own_code)

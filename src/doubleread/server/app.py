@@ -38,15 +38,16 @@ def create_app(
     Raises:
         UserError: the model cannot be read.
     """
-    context = Context(root=root, studies_folder=studies_folder or Path(), jobs=Jobs(root))
+    context = Context(
+        root=root, studies_folder=studies_folder or Path(), jobs=Jobs(root), token=allowed.token is not None
+    )
     if model is not None:
         context.model, context.document = model, load_model(model).document.model_dump(mode="json")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        context.later.restart()
-        context.reading.restart()
+        context.end_processes()
         context.jobs.close()
 
     app = FastAPI(

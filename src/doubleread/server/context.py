@@ -35,7 +35,7 @@ def _environment() -> Environment:
 class Context:
     """The store in `root`, the folder whose study files can be started, and what works beside the pages.
 
-    `model` is the saved model that is served, with its `document`.
+    `model` is the saved model that is served, with its `document`; `token` tells whether requests need one.
     """
 
     root: Path
@@ -45,6 +45,7 @@ class Context:
     reading: Later = field(default_factory=Later)
     model: Path | None = None
     document: dict[str, Any] | None = None
+    token: bool = False
     read_seconds: float = 60.0
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     waiting: int = 0
@@ -53,6 +54,16 @@ class Context:
     def render(self, template: str, **values: Any) -> HTMLResponse:
         """Return a page."""
         return HTMLResponse(self.templates.get_template(template).render(**values))
+
+    @property
+    def bare(self) -> bool:
+        """Whether a model is served without a store."""
+        return self.document is not None and not self.root.exists()
+
+    def end_processes(self) -> None:
+        """End what computes and reads, whatever it is at."""
+        self.later.restart()
+        self.reading.restart()
 
     @contextmanager
     def store(self) -> Iterator[Store]:

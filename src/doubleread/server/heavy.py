@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +98,24 @@ class Later:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, get_context("spawn"))
             try:
-                with main_module_hidden():
+                with main_module_hidden(), _deaf_to_ctrl_c():
                     return self._pool.submit(work, *arguments)
             except BrokenProcessPool:
                 # it was ended, perhaps out of memory
                 self._pool = None
         raise UserError("the server", "its process for long work cannot be started")
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let processes started in the block not hear Ctrl-C, which a terminal sends to all: the server ends them."""
+    # it hears again whatever it was told before, where it starts the first of its processes
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _result(root: Path, study: str) -> StudyResult:

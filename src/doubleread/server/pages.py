@@ -28,13 +28,15 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/")
-def index(here: Here) -> HTMLResponse:
-    """The studies of the store, and those that can be started."""
+def index(here: Here, request: Request) -> HTMLResponse:
+    """The studies of the store, and those that can be started; the model that is served."""
+    if here.bare:
+        return here.render("index.html", studies=[], new=[], jobs=here.jobs, **_model(here, request))
     with here.store() as store:
         rows = [{**study, **standing(store, study["name"])} for study in store.studies()]
     known = {row["name"] for row in rows}
     new = [name for name in here.startable() if name not in known]
-    return here.render("index.html", studies=rows, new=new, jobs=here.jobs)
+    return here.render("index.html", studies=rows, new=new, jobs=here.jobs, **_model(here, request))
 
 
 @router.get("/studies/{study}")
@@ -143,8 +145,10 @@ def data_page(study: StudyName, here: Here) -> HTMLResponse:
 
 
 @router.get("/read")
-def reading_page(here: Here, study: Annotated[str, Query(max_length=60)] = "") -> HTMLResponse:
+def reading_page(here: Here, request: Request, study: Annotated[str, Query(max_length=60)] = "") -> HTMLResponse:
     """Choose an arm, drop an image."""
+    if here.bare:
+        return here.render("read.html", studies=[], **_model(here, request))
     with here.store() as store:
         names = [one["name"] for one in store.studies()]
         chosen = study if study in names else next(iter(names), None)
@@ -153,7 +157,9 @@ def reading_page(here: Here, study: Annotated[str, Query(max_length=60)] = "") -
         except UserError:
             # kept by an older or newer program: there may be others to choose
             arms = []
-    return here.render("read.html", studies=names, study=chosen, arms=arms, explains=here.explains)
+    return here.render(
+        "read.html", studies=names, study=chosen, arms=arms, explains=here.explains, **_model(here, request)
+    )
 
 
 @router.post("/read")
@@ -192,6 +198,11 @@ def stop_page(study: StudyName, here: Here) -> RedirectResponse:
     except UserError as error:
         raise HTTPException(409, str(error)) from error
     return RedirectResponse(f"/studies/{study}", 303)
+
+
+def _model(here: Context, request: Request) -> dict[str, Any]:
+    """Return what a page says of the model that is served, and of how to send it images."""
+    return {"model": here.document, "address": f"{request.base_url}predict", "token": here.token}
 
 
 def _must_be_there(here: Context, study: str) -> None:
