@@ -32,12 +32,14 @@ ALLOWED = {
 - `ends with: CODE`: the exit code, if it is not 0.
 - `not run: REASON`: only checked.
 - `printed`, `printed: shape`: what was run just before has printed this; with `shape` whatever the numbers are.
+- `printed: trained`: the same, what a training gave; another processor rounds otherwise, and gives other numbers and
+  perhaps other verdicts, so it is compared only with `DOUBLEREAD_PAGES=full`.
 - `part of: KEY`: valid below that key of a study file; `part of: study`: its keys are those of a study file.
 - `edit: NAME`: the same, and it is merged into that study file before the next commands.
 - `site file`, `claims file`: a whole file of that kind.
 """
 WITHOUT_VALUE = ("site file", "claims file")
-CHOICES = {"printed": ("", "shape")}
+CHOICES = {"printed": ("", "shape", "trained")}
 COMMENT = re.compile(r"<!--\s*([^:]*?)\s*(?::\s*(.*?))?\s*-->", re.DOTALL)
 
 

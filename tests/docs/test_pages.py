@@ -1,6 +1,7 @@
 """What reads and runs the pages finds what is wrong with them."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,7 +65,7 @@ REFUSED = {
     "a value too many": ("<!-- site file: a -->\n```yaml\na: 1\n```\n", "page.md:1: site file takes no value"),
     "a way that there is not": (
         "<!-- printed: so -->\n```text\na\n```\n",
-        'page.md:1: printed: got "so"; expected shape',
+        'page.md:1: printed: got "so"; expected shape or trained',
     ),
     "no effect": ("<!-- printed -->\n```sh\nls\n```\n", "page.md:2: printed has no effect on sh; delete it"),
     "no end": ("<!-- generated: x -->\n\ntext\n", "a generated part without <!-- end -->"),
@@ -276,3 +277,13 @@ def test_a_block_sees_nothing_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("DOUBLEREAD_SALT", "of the one who runs the tests")
     text = "```sh\necho $HOME ${DOUBLEREAD_SALT-none}\n```\n\n<!-- printed -->\n```text\n%s none\n```\n"
     assert ran(tmp_path, text % (tmp_path / "folder-home")) == []
+
+
+def test_what_a_training_gave_is_compared_where_everything_is_at_its_full_size(tmp_path):
+    text = "```sh\necho 1 supported\n```\n\n<!-- printed: trained -->\n```text\n1 contradicted\n```\n"
+    assert len(ran(tmp_path, text)) == 1
+    # what is never asked for anything stands for the warm program
+    warm = SimpleNamespace(address=tmp_path / "socket", commands=tmp_path / "commands")
+    assert run_page(read(tmp_path, text), tmp_path / "folder", tmp_path / "cache", warm) == []
+    shape = text.replace("trained", "shape")
+    assert len(run_page(read(tmp_path, shape), tmp_path / "folder", tmp_path / "cache", warm)) == 1
