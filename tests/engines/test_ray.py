@@ -34,6 +34,7 @@ def command_of(pid: int) -> str:
         return ""
 
 
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_node_is_removed_in_the_midst_and_the_table_is_the_same(two_nodes, on_ray, same_as_calm):
     on_ray.start()

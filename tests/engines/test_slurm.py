@@ -65,6 +65,7 @@ def nothing_is_left(trained: Trained) -> bool:
     return not list(trained.store.glob("jobs/*/*.*"))
 
 
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_an_array_of_jobs_one_cancelled_and_one_requeued_gives_the_same_table(in_queue, same_as_calm):
     trained = in_queue(batch_minutes=0)

@@ -207,7 +207,7 @@ def test_a_value_that_is_no_value(tmp_path):
     path.write_text("path,label\na.png," + "x" * 5000 + "\n")
     with pytest.raises(UserError) as error:
         open_source(str(path))
-    assert str(error.value) == f"{path}, row 1: a label of 5,000 letters; expected 4,096 at most"
+    assert str(error.value) == f"{path}, row 2: a label of 5,000 letters; expected 4,096 at most"
 
 
 def test_columns_of_parquet_that_are_no_values(tmp_path):
