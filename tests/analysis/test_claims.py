@@ -216,7 +216,25 @@ def test_what_changes_nothing_is_asked_about():
     found = Evidence([*runs, *(replace(run, arm="b") for run in runs)])
     result = judge_one(found, {"metric": "accuracy", "better": "a", "than": "b", "margin": 0.1})
     assert result.estimate.se == 0
-    assert notes(result)[-1] == "Both sides agree on every test image in every seed: does what was varied do anything?"
+    assert (
+        notes(result)[-1] == "Both sides call every test image alike in every seed: does what was varied do anything?"
+    )
+
+
+def test_constants_of_both_kinds_are_equal_in_accuracy_and_no_result():
+    ones = [scores("a", s, 1.0) for s in range(8)]
+    cases, logits = ones[0].test
+    half = {**ones[0].metrics, "accuracy": 0.5}
+    balanced = replace(cases, labels_N=np.arange(len(logits)) % 2)
+    runs = [
+        replace(run, arm=arm, test=(balanced, np.full(len(logits), sign)), metrics=half, collapsed=True)
+        for run in ones
+        for arm, sign in (("a", 1.0), ("b", -1.0))
+    ]
+    result = judge_one(Evidence(runs), {"metric": "accuracy", "better": "a", "than": "b", "margin": 0.1})
+    assert (result.estimate.value, result.estimate.se, result.agreed) == (0, 0, None)
+    assert (result.verdict, result.decision.qualifier) == ("undecided", "no variation")
+    assert not any("alike" in note for note in notes(result))
 
 
 def collapsing(which, seeds=10):

@@ -76,12 +76,19 @@ def test_few_test_cases_on_which_nothing_differs_rule_out_little(equal):
     # 0.98 ** 148 = 0.0503, 0.98 ** 149 = 0.0493: none of so many cases would differ, although 2 % of all do
     for cases, decided in ((3, False), (148, False), (149, True), (400, True)):
         nothing = gain(0.0, 0.0)
-        (found,) = decide([Question(gains=(nothing,), margin=0.02, seeds=6, equal=equal, cases=cases)])
+        (found,) = decide([Question(gains=(nothing,), margin=0.02, seeds=6, equal=equal, agreed=(cases,))])
         assert found.equivalent == pytest.approx(0.98**cases)
         if decided:
             assert found.verdict == ("supported" if equal else "not supported")
         else:
             assert (found.verdict, found.qualifier) == ("undecided", "too few test images")
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_sides_that_differ_on_cases_and_are_equal_all_the_same_tell_no_variance(equal):
+    (found,) = decide([Question(gains=(gain(0.0, 0.0),), margin=0.02, seeds=6, equal=equal, agreed=(None,))])
+    assert (found.verdict, found.qualifier) == ("undecided", "no variation")
+    assert math.isnan(found.equivalent)
 
 
 def test_five_seeds_give_no_verdict_and_one_seed_neither():

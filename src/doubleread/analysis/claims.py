@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from doubleread.analysis.evidence import Evidence, Unpaired, cases_behind
+from doubleread.analysis.evidence import Evidence, Unpaired, agreed_cases, cases_behind
 from doubleread.metrics import CASE_METRICS, calls
 from doubleread.stats import (
     FEWEST_SEEDS,
@@ -93,7 +93,7 @@ class ClaimResult:
     `finished` counts finished runs by arm, `collapsed` those that collapsed, `diverged` those that diverged;
     `collapse_p` and `diverge_p` compare the two sides by Fisher's exact test. `without` is the estimate without the
     collapsed runs, over `seeds_without` seeds. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone`
-    is the p of a trend in every step. `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds
+    is the p of a trend in every step. `agreed`: see `Question`. `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds
     on; `single` what one run each shows, where there is one seed. `look` is the look at a growing study that this is
     of.
     """
@@ -105,6 +105,7 @@ class ClaimResult:
     seeds: tuple[int, ...]
     left_out: tuple[int, ...]
     cases: int
+    agreed: int | None
     family: int
     mdd: float
     seeds_needed: int | None
@@ -144,12 +145,15 @@ class ClaimResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """The contrasts of one claim, each with its seeds, its ψ (R,) and its estimate; and the `cases` behind."""
+    """The contrasts of one claim, each with its seeds, its ψ (R,), its estimate, and the cases that its arms agree on.
+
+    These are counted only where an estimate is 0 without variance: see `Question.agreed`.
+    """
 
     seeds: tuple[tuple[int, ...], ...]
     psi: tuple[np.ndarray, ...]
     estimates: tuple[Estimate, ...]
-    cases: int
+    agreed: tuple[int | None, ...]
 
     def question(self, claim: Claim) -> Question:
         """Return what the claim asks; a comparison with too few seeds is one of several that says nothing."""
@@ -162,7 +166,7 @@ class _Measured:
             margin=claim.margin,
             seeds=most,
             equal=claim.kind == "equal",
-            cases=self.cases,
+            agreed=self.agreed,
         )
 
 
@@ -217,14 +221,16 @@ def measure(
     parts = [_contrast(claim, weights, evidence, broken) for weights in claim.contrasts]
     if looks is not None:
         parts = [(seeds, psi_R, widened(found, looks.level)) for seeds, psi_R, found in parts]
-    used = next(
-        ((weights, seeds[0]) for weights, (seeds, _, _) in zip(claim.contrasts, parts, strict=True) if seeds), None
-    )
     return _Measured(
         seeds=tuple(seeds for seeds, _, _ in parts),
         psi=tuple(psi_R for _, psi_R, _ in parts),
         estimates=tuple(found for _, _, found in parts),
-        cases=cases_behind(claim.metric, evidence.runs[next(iter(used[0])), used[1]]) if used is not None else 0,
+        agreed=tuple(
+            agreed_cases(claim.metric, [[evidence.runs[arm, seed] for seed in seeds] for arm in weights])
+            if found.se == 0 == found.value
+            else None
+            for weights, (seeds, _, found) in zip(claim.contrasts, parts, strict=True)
+        ),
     )
 
 
@@ -278,6 +284,7 @@ def _result(
         seeds=used,
         left_out=tuple(seed for seed in tried if seed not in used),
         cases=cases,
+        agreed=m.agreed[index],
         family=family,
         mdd=detectable(spread, found.case_var, seeds, family),
         seeds_needed=seeds_needed(spread, found.case_var, claim.margin, family),

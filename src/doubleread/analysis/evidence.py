@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from doubleread.metrics import GAP_METRICS, RUN_METRICS, SCORES, curve_metric
+from doubleread.metrics import GAP_METRICS, RUN_METRICS, SCORES, calls, curve_metric
 from doubleread.stats import covariance_of, difference_covariance
 
 
@@ -86,6 +86,22 @@ def cases_behind(metric: str, run: RunScores) -> int:
     if name not in SCORES:
         return len(run.test[1]) if metric in GAP_METRICS else 0
     return len(_scored([run], validation=metric != name)[0][1])
+
+
+def agreed_cases(metric: str, arms: Sequence[Sequence[RunScores]]) -> int | None:
+    """Return on how many cases of a metric several arms agree, each with its runs, a seed after the other.
+
+    None where some case is called otherwise by an arm in some seed, or there is one arm alone; 0 for a metric of
+    training.
+    """
+    cases = cases_behind(metric, arms[0][0])
+    splits = {True, False} if metric == "gap" else {metric.startswith("val_")}
+    for same_seed in zip(*arms, strict=True):
+        for validation in splits if cases else ():
+            first, *others = (calls(logits) for _, logits in _scored(same_seed, validation=validation))
+            if not others or not all(np.array_equal(first, other) for other in others):
+                return None
+    return cases
 
 
 def _scored(runs: Iterable[RunScores], *, validation: bool) -> list[tuple[CaseSet, np.ndarray]]:

@@ -51,7 +51,7 @@ def sentence(result: ClaimResult) -> str:
         return f"Every seed shows the same {same}, so that its uncertainty cannot be told."
     if result.decision.qualifier == "too few test images":
         return (
-            f"Nothing differs in any seed, on {result.cases} test images; so few do not rule out"
+            f"In no seed is any of {result.cases} test images called otherwise; so few do not rule out"
             f" {amount(claim.metric, claim.margin)}."
         )
     if claim.kind == "equal":
@@ -87,13 +87,8 @@ def notes(result: ClaimResult) -> list[str]:
         which, it = ("One seed carries", "it") if result.carried_by == 1 else ("Two seeds carry", "them")
         less = "the difference is less than half as large or turns round, and the others agree"
         said.append(f"{which} this: without {it}, {less}.")
-    if (
-        result.cases
-        and len(result.seeds) > 1
-        and result.estimate.se == 0
-        and result.claim.kind in ("two arms", "equal")
-    ):
-        said.append("Both sides agree on every test image in every seed: does what was varied do anything?")
+    if result.agreed and result.claim.kind in ("two arms", "equal"):
+        said.append("Both sides call every test image alike in every seed: does what was varied do anything?")
     if not math.isnan(result.monotone):
         each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
         said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")

@@ -32,14 +32,15 @@ class Question:
 
     `gains` are estimates in the claimed direction: one, or, for “best of all”, one for each rival; NaN where nothing is
     known. `margin` is the smallest gain that matters. With `equal`, the claim is that the difference is within
-    ± margin. `seeds` is how many there are, `cases` how many test cases, 0 where the metric has none.
+    ± margin. `seeds` is how many there are. `agreed` has for each gain that is 0 without variance on how many test
+    cases its sides agree, if they do on all of them: 0 for a metric without cases, None where they differ on some.
     """
 
     gains: tuple[Estimate, ...]
     margin: float
     seeds: int
     equal: bool = False
-    cases: int = 0
+    agreed: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,7 @@ def deciding(question: Question, verdict: Verdict) -> int:
     not supported, the rival over which a gain of the margin is ruled out most clearly; undecided, the rival that it
     is least ahead of.
     """
-    tests = [_one(gain, question) for gain in question.gains]
+    tests = _each(question)
     if verdict is Verdict.SUPPORTED:
         ranks = [-test.difference for test in tests]
     elif verdict is Verdict.CONTRADICTED:
@@ -127,7 +128,7 @@ def holm(p_M: Sequence[float]) -> list[float]:
 
 
 def _tests(question: Question, looks: Looks | None) -> _Tests:
-    alone = [_corrected(_one(gain, question), looks) for gain in question.gains]
+    alone = [_corrected(test, looks) for test in _each(question)]
     if len(alone) == 1:
         return alone[0]
     # best of all: it must win every comparison; it has lost when it loses one, the comparisons being corrected for
@@ -154,13 +155,19 @@ def _corrected(test: _Tests, looks: Looks | None) -> _Tests:
     return _Tests(looks.both_sides(test.difference), below, equivalent, test.sign)
 
 
-def _one(gain: Estimate, question: Question) -> _Tests:
+def _each(question: Question) -> list[_Tests]:
+    agreed = question.agreed or (0,) * len(question.gains)
+    return [_one(gain, question, cases) for gain, cases in zip(question.gains, agreed, strict=True)]
+
+
+def _one(gain: Estimate, question: Question, agreed: int | None) -> _Tests:
     d, se, df, margin = gain.value, gain.se, gain.df, question.margin
     sign = int(np.sign(d)) if not math.isnan(d) else 0
-    if math.isnan(se) or (se == 0 and d != 0):
+    # sides that differ on cases and are equal all the same, as constants may be, have no variance either
+    if math.isnan(se) or (se == 0 and (d != 0 or agreed is None)):
         return _Tests(math.nan, math.nan, math.nan, sign)
     if se == 0:
-        unseen = _unseen(question)
+        unseen = _unseen(margin, agreed or 0)
         return _Tests(1.0, unseen, unseen, 0)
     below = t_above((margin - d) / se, df)
     equivalent = max(below, t_above((margin + d) / se, df))
@@ -169,10 +176,10 @@ def _one(gain: Estimate, question: Question) -> _Tests:
     return _Tests(beyond if question.equal else gain.p, below, equivalent, sign)
 
 
-def _unseen(question: Question) -> float:
+def _unseen(margin: float, cases: int) -> float:
     """Return the probability that no test case differs although a margin's share of all cases does: of few test cases
     none may differ by chance, and their variance, which is 0, does not say so."""
-    return (1 - question.margin) ** question.cases if question.cases and 0 < question.margin < 1 else 0.0
+    return (1 - margin) ** cases if cases and 0 < margin < 1 else 0.0
 
 
 def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
@@ -183,7 +190,10 @@ def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
     elif question.seeds < FEWEST_SEEDS:
         qualifier = "one run each" if question.seeds == 1 else "too few seeds"
     elif math.isnan(raw.difference):
-        qualifier = "no variation" if any(g.se == 0 and g.value != 0 for g in question.gains) else "not measured"
+        constant = any(
+            g.se == 0 and math.isnan(t.difference) for g, t in zip(question.gains, _each(question), strict=True)
+        )
+        qualifier = "no variation" if constant else "not measured"
     elif question.equal:
         verdict = _equal(corrected)
     else:
