@@ -61,16 +61,20 @@ def _is_plain(char: str) -> bool:
     return char.isprintable() or category(char) == "Zs"
 
 
-def did_you_mean(got: str, allowed: Iterable[str]) -> str:
-    """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words.
+def closest(got: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed word that was probably meant, None where none is much like it.
 
-    The closest is one that begins so, if it is the only one: `acc` means `accuracy`.
+    It is one that begins so, if it is the only one: `acc` means `accuracy`.
     """
-    words = sorted(allowed)
-    small = {word.casefold(): word for word in reversed(words)}
+    small = {word.casefold(): word for word in sorted(allowed, reverse=True)}
     short = got.casefold()
     longer = [word for word in small if word.startswith(short)] if len(short) >= LEAST_LETTERS else []
     close = longer if len(longer) == 1 else difflib.get_close_matches(short, small, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{small[close[0]]}"?'
-    return "expected one of " + ", ".join(words)
+    return small[close[0]] if close else None
+
+
+def did_you_mean(got: str, allowed: Iterable[str]) -> str:
+    """Return `did you mean "x"?` for the closest allowed word, or the list of allowed words."""
+    words = sorted(allowed)
+    near = closest(got, words)
+    return "expected one of " + ", ".join(words) if near is None else f'did you mean "{near}"?'

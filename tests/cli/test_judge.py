@@ -140,9 +140,14 @@ def test_a_column_that_is_nearly_an_optional_one_is_not_left_unread(judge, name,
 
 
 def test_other_columns_are_left_unread(judge):
-    judge(with_column(rows(), lambda _: "x"), (*HEAD, "site"))
-    both = with_column(with_column(rows(), person), lambda _: "x")
-    judge(both, (*HEAD, "subject", "subjects"))
+    without = judge(rows())
+    other = judge(with_column(rows(), lambda _: "x"), (*HEAD, "site"))
+    assert other.what_was_read() == without.what_was_read()
+    assert other.claims().equals(without.claims())
+    subjects = judge(with_column(rows(), person), (*HEAD, "subject"))
+    both = judge(with_column(with_column(rows(), person), lambda _: "x"), (*HEAD, "subject", "subjects"))
+    assert both.what_was_read() == subjects.what_was_read()
+    assert both.claims().equals(subjects.claims())
 
 
 def test_some_values_from_0_to_1_are_logits(judge):

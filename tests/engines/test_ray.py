@@ -143,6 +143,14 @@ def refuses_without_the_token(port: int) -> bool:
     return done.returncode == 1 and "InvalidAuthToken" in done.stderr
 
 
+def said_by(program: str) -> dict:
+    """Return what a program prints at its end, as JSON; Ray is connected to once a process."""
+    needed("ray")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 EXECUTOR = """
 import json, os, sys, time
 from doubleread.engines.ray_environment import settle_ray
@@ -231,10 +239,7 @@ print(json.dumps(found))
 
 @pytest.mark.slow
 def test_the_executor_shares_without_a_copy_gives_fractions_of_a_gpu_and_says_how_calls_end():
-    needed("ray")
-    done = subprocess.run([sys.executable, "-c", EXECUTOR], capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = said_by(EXECUTOR)
     # one GPU in halves: two at once, and as many ahead, though there are four cores
     assert found["capacity"] == 4
     assert found["busiest"] == 2
@@ -318,10 +323,7 @@ print(json.dumps(found))
 
 @pytest.mark.slow
 def test_what_no_machine_has_is_said_and_no_call_waits_for_it_in_silence():
-    needed("ray")
-    done = subprocess.run([sys.executable, "-c", WANTS], capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = said_by(WANTS)
     assert found["here"] == f"a run takes 2 cores, 0.5 GPU and {2**32:.1f} GiB, which this machine has not"
     assert found["left"] is True
     assert found["another"] == "this process is connected to the one at HERE: leave that first, by ray.shutdown()"

@@ -93,9 +93,9 @@ class ClaimResult:
     `finished` counts finished runs by arm, `collapsed` those that collapsed, `diverged` those that diverged;
     `collapse_p` and `diverge_p` compare the two sides by Fisher's exact test. `without` is the estimate without the
     collapsed runs, over `seeds_without` seeds. `carried_by` is 1 or 2 where so few seeds carry the result. `monotone`
-    is the p of a trend in every step. `agreed`: see `Question`. `bootstrap` is the percentile interval of the two-way bootstrap, from 20 seeds
-    on; `single` what one run each shows, where there is one seed. `look` is the look at a growing study that this is
-    of.
+    is the p of a trend in every step. `agreed`: see `Question`. `bootstrap` is the percentile interval of the two-way
+    bootstrap, from 20 seeds on; `single` what one run each shows, where there is one seed. `look` is the look at a
+    growing study that this is of.
     """
 
     claim: Claim

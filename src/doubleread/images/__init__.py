@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from doubleread.errors import UserError, did_you_mean
+from doubleread.errors import UserError, closest, did_you_mean
 from doubleread.files import user_path
 from doubleread.images import dicom_folder, folder, medmnist, npy, table
 from doubleread.images.arrays import read_npz
@@ -67,8 +67,7 @@ def open_source(
         raise UserError("data.kind", f"got phantom, the source is {source}", "", "delete it")
     path = user_path(source, place)
     if not path.exists():
-        near = did_you_mean(path.name, ["phantom"])
-        hint = near if near.startswith("did") else "check the path"
+        hint = 'did you mean "phantom"?' if closest(path.name, ["phantom"]) else "check the path"
         raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", hint)
     if kind is not None and kind not in READERS:
         raise UserError("data.kind", f'got "{kind}"', did_you_mean(kind, [*READERS, "phantom"]))

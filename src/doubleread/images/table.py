@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from doubleread.errors import UserError, did_you_mean, printable
+from doubleread.errors import UserError, closest, printable
 from doubleread.files import read_text, sha256
 from doubleread.images.dicom_folder import begins_as_dicom, case_of, header_or_none
 from doubleread.images.folder import PARTS
@@ -50,10 +50,11 @@ class TableSource:
 
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.location = str(path)
-        rows = _rows(path, columns or {})
+        rows, names = _rows(path, columns or {})
         self._paths = [path.parent / text for text in rows["path"]]
         self.items: Sequence[Item] = _items(rows, self._paths, path)
-        self.unused = () if "subject" in rows else _names(path, columns or {})
+        used = {(columns or {}).get(what, what) for what in COLUMNS}
+        self.unused = () if "subject" in rows else tuple(printable(name) for name in names if name not in used)
 
     def digest(self, index: int) -> str:
         """See `Source`."""
@@ -73,18 +74,6 @@ class TableSource:
 
     def _content(self, index: int) -> bytes:
         return read_image_file(self._paths[index])
-
-
-def _names(path: Path, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the columns of a table that tell nothing so far, one of which may name the subject."""
-    if path.suffix.lower() == ".parquet":
-        assert parquet is not None, "the table has been read"
-        with parquet.ParquetFile(path) as opened:
-            there = opened.schema_arrow.names
-    else:
-        there = next(_lines(read_text(path, limit=MOST_BYTES).removeprefix("\ufeff"), path), [])
-    used = {columns.get(what, what) for what in COLUMNS}
-    return tuple(printable(name) for name in there if name not in used)
 
 
 def _items(rows: Rows, paths: Sequence[Path], table: Path) -> list[Item]:
@@ -125,12 +114,13 @@ def _part(text: str, where: str) -> Split:
     return PARTS[text.strip().lower()]
 
 
-def _rows(path: Path, columns: Mapping[str, str]) -> Rows:
+def _rows(path: Path, columns: Mapping[str, str]) -> tuple[Rows, Sequence[str]]:
+    """Return the columns that tell something, and the names of all."""
     named = {what: columns.get(what, what) for what in COLUMNS}
-    table = _parquet(path, named) if path.suffix.lower() == ".parquet" else _separated(path, named)
+    table, names = _parquet(path, named) if path.suffix.lower() == ".parquet" else _separated(path, named)
     if not table["path"]:
         raise UserError(str(path), "no rows", "expected one for each image")
-    return table
+    return table, names
 
 
 def _chosen(there: Sequence[str], named: Mapping[str, str], columns: Mapping[str, bool], path: Path) -> dict[str, str]:
@@ -141,23 +131,20 @@ def _chosen(there: Sequence[str], named: Mapping[str, str], columns: Mapping[str
         if name in there:
             found[what] = name
         elif needed or name != what:
-            near = did_you_mean(name, there)
+            near = closest(name, there)
+            hint = "" if near is None else f' (did you mean "{printable(near)}"?)'
             raise UserError(
                 str(path),
                 f'no column "{printable(name)}" for the {what}',
                 f"it has {printable(', '.join(there[:20])[:200]) or 'none'}",
-                f"give --column {what}=NAME or set data.columns.{what}{f' ({near})' if near.startswith('did') else ''}",
+                f"give --column {what}=NAME or set data.columns.{what}{hint}",
             )
     return found
 
 
-def _lines(text: str, path: Path) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-
-
-def _separated(path: Path, named: Mapping[str, str]) -> Rows:
+def _separated(path: Path, named: Mapping[str, str]) -> tuple[Rows, Sequence[str]]:
     text = read_text(path, limit=MOST_BYTES).removeprefix("\ufeff")
-    reader = _lines(text, path)
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
     try:
         header = next(reader, [])
         if len(header) == 1 and ";" in header[0]:
@@ -175,21 +162,22 @@ def _separated(path: Path, named: Mapping[str, str]) -> Rows:
                 rows[what].append(row[place])
     except csv.Error as error:
         raise UserError(str(path), f"not a table ({error})", "expected comma-separated values with a header") from error
-    return rows
+    return rows, header
 
 
-def _parquet(path: Path, named: Mapping[str, str]) -> Rows:
+def _parquet(path: Path, named: Mapping[str, str]) -> tuple[Rows, Sequence[str]]:
     if parquet is None:
         raise UserError(str(path), "Parquet needs pyarrow", "", "pip install 'doubleread[parquet]'")
     try:
         with parquet.ParquetFile(path) as opened:
-            chosen = _chosen(opened.schema_arrow.names, named, COLUMNS, path)
+            names = opened.schema_arrow.names
+            chosen = _chosen(names, named, COLUMNS, path)
             _check_size(opened.metadata, path)
             texts = _text_columns(opened.schema_arrow, chosen, path)
         # a text that stands a thousand times in few bytes is read once
         with parquet.ParquetFile(path, read_dictionary=texts) as opened:
             table = opened.read(columns=list(chosen.values()))
-        return {what: _cells(table[name]) for what, name in chosen.items()}
+        return {what: _cells(table[name]) for what, name in chosen.items()}, names
     except (OSError, ValueError, LookupError, TypeError, ArrowException) as error:
         raise UserError(str(path), "not a Parquet file, or damaged", next_step="write it again") from error
 

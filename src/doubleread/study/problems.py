@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from doubleread.errors import UserError, did_you_mean
+from doubleread.errors import UserError, closest, did_you_mean
 from doubleread.recipe import PARTS, Spec
 
 Path = tuple[str | int, ...]
@@ -37,7 +37,7 @@ def _worst(found: Sequence[ErrorDetails]) -> ErrorDetails:
     holder, missing = first["loc"][:-1], str(first["loc"][-1])
     for other in found:
         unknown = other["type"] == "extra_forbidden" and other["loc"][:-1] == holder
-        if unknown and did_you_mean(str(other["loc"][-1]), [missing]).startswith("did"):
+        if unknown and closest(str(other["loc"][-1]), [missing]) is not None:
             return other
     return first
 
