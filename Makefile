@@ -11,6 +11,7 @@
 # make clusters  every test on real clusters of Ray and Slurm, with all that is taken away from them (root, slurm-wlm)
 # make soak    100 kills of running studies, 5,000 runs in one store, 5,000 damaged files for every reader
 # make mutants   change the statistics, schedules and study files in thousands of ways, one at a time: do the tests notice?
+# make coverage   which lines of src the tests run, in every process they start
 # make package   build the sdist and the wheel into dist/, check what they hold, try the wheel in a new environment
 # make lock    write requirements/: every version with its hashes, for this platform and this Python
 # make pictures   draw the pictures of the documentation again, from the code
@@ -21,7 +22,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters mutants package lock pictures reference docs clean
+.PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters mutants coverage package lock pictures reference docs clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -94,6 +95,12 @@ clusters: .venv/installed-dev
 mutants: .venv/installed-release
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(JOBS)
 	$(BIN)/python -m tools.mutants
+
+coverage: .venv/installed-release
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -n $(JOBS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 package: .venv/installed-release
 	$(BIN)/python -m tools.package

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from doubleread.metrics import brier
@@ -85,6 +86,27 @@ def test_another_prevalence_alone_is_estimated_and_a_shift_is_refused(rng):
     assert estimated_prevalence(0.9, 0.8, 0.4) == pytest.approx(0.285714, abs=1e-6)
 
 
+def test_the_estimated_prevalence_is_that_of_the_counts(rng):
+    def counted(labels, logits):
+        return Scored(
+            logits_N=np.array(logits), labels_N=np.array(labels), subjects_N=np.arange(len(labels)).astype(str)
+        )
+
+    # validation: sensitivity 3 of 4, specificity 3 of 4; a logit of 0 is no positive call
+    val = counted([1, 1, 1, 1, 0, 0, 0, 0], [1.0, 1.0, 1.0, -1.0, -1.0, -1.0, 0.0, 1.0])
+    # 3 of 5 are called positive
+    test = counted([1, 1, 0, 0, 0], [1.0, 1.0, 1.0, 0.0, -1.0])
+    both = BothSplits(val=val, test=test)
+    one = label_shift([both], rng)
+    assert one.prevalence == pytest.approx(2 / 5)
+    assert one.estimated == pytest.approx(estimated_prevalence(3 / 4, 3 / 4, 3 / 5))
+    # of one seed nothing is known beyond it
+    assert (math.isnan(one.lo), math.isnan(one.hi), one.applies) == (True, True, None)
+    two = label_shift([both, both], rng)
+    assert two.estimated == pytest.approx(one.estimated)
+    assert two.lo < two.hi
+
+
 def test_the_label_shift_of_a_constant_predictor_is_unknown(rng):
     part = Scored(logits_N=np.ones(20), labels_N=np.arange(20) % 2, subjects_N=np.arange(20).astype(str))
     found = label_shift([BothSplits(val=part, test=part)] * 6, rng)
@@ -100,6 +122,10 @@ def test_outputs_are_compared_by_subject(rng):
     few = outputs_differ(np.repeat(ten, 10), np.repeat(np.arange(10), 10), b[:10], np.arange(10))
     assert few == pytest.approx(outputs_differ(ten, np.arange(10), b[:10], np.arange(10)))
     assert math.isnan(outputs_differ(a[:0], np.arange(0), b, np.arange(100)))
+    assert math.isnan(outputs_differ(a, np.arange(100), b[:0], np.arange(0)))
+    means = (a[::2] + a[1::2]) / 2, (b[::2] + b[1::2]) / 2
+    pairs = np.arange(100) // 2
+    assert outputs_differ(a, pairs, b, pairs) == pytest.approx(ks_2samp(*means).pvalue)
 
 
 def test_curves_are_those_of_scikit_learn(rng):

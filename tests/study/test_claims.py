@@ -4,9 +4,10 @@ import copy
 
 import pytest
 
-from doubleread.errors import UserError
 from doubleread.study import REPORTS, load_claims, load_study, parse_study
+from doubleread.study.claims import number_of
 from tests.conftest import small_study
+from tests.refusals import refusal
 
 CLAIM = {"id": "c", "metric": "accuracy"}
 
@@ -26,9 +27,7 @@ def claim_of(**claim):
 
 
 def message(**claim):
-    with pytest.raises(UserError) as caught:
-        study_with({**CLAIM, **claim})
-    return str(caught.value)
+    return refusal(study_with, {**CLAIM, **claim})
 
 
 def test_sides_and_direction():
@@ -157,6 +156,10 @@ def test_what_a_claim_comes_to(said, expected):
         ({"best": "every"}, 'no arm "every"; expected one of 16, 4, 8'),
         ({"same": [4, 4]}, "both sides are the same arms; name two different ones"),
         ({"better": {"batch_size": 5}, "than": 4}, 'no arm {"batch_size": 5}; expected one of 16, 4, 8'),
+        (
+            {"metric": "gap", "arm": 8, "below": -1.5, "margin": 0.1},
+            "below -1.5; expected a fraction from -1 to 1; write 2 points as 0.02",
+        ),
     ],
 )
 def test_claims_that_cannot_be(said, expected):
@@ -186,9 +189,10 @@ def test_curve_metrics_name_their_curve():
 
 def test_a_margin_that_is_no_fraction_is_found_where_it_stands():
     allowed = "expected a fraction from 0 to 1; write 2 points as 0.02"
-    with pytest.raises(UserError) as caught:
-        study_with({**CLAIM, "better": 16, "than": 4}, margin={"accuracy": 2})
-    assert str(caught.value) == f"study.yaml, margin.accuracy: margin 2; {allowed}"
+    assert (
+        refusal(study_with, {**CLAIM, "better": 16, "than": 4}, margin={"accuracy": 2})
+        == f"study.yaml, margin.accuracy: margin 2; {allowed}"
+    )
     of_gap = {"metric": "gap", "arm": 8, "above": 2, "margin": 0.1}
     assert message(**of_gap).endswith("above 2; expected a fraction from -1 to 1; write 2 points as 0.02")
 
@@ -212,9 +216,7 @@ def test_a_margin_that_nobody_named_is_known_as_such():
 def test_the_other_arm_of_a_claim_is_not_what_was_meant(tmp_path, claim, said):
     path = tmp_path / "c.yaml"
     path.write_text(f"claims: [{{id: c, metric: accuracy, {claim}}}]")
-    with pytest.raises(UserError) as caught:
-        load_claims(path, ["batch", "bath"])
-    assert str(caught.value) == f"c.yaml, claims.c: {said}"
+    assert refusal(load_claims, path, ["batch", "bath"]) == f"c.yaml, claims.c: {said}"
 
 
 def test_margins_from_the_file_and_from_the_claim():
@@ -289,9 +291,7 @@ def test_a_level_of_zero_has_no_trend():
     raw = small_study("phantom")
     raw["experiments"] = {"d": {"factors": {"optimizer.weight_decay": [0, 0.1]},
                                 "claims": [{**CLAIM, "trend": "increasing"}]}}  # fmt: skip
-    with pytest.raises(UserError) as caught:
-        parse_study(raw, place="s")
-    assert str(caught.value) == (
+    assert refusal(parse_study, raw, place="s") == (
         "s, experiments.d.claims.c: no trend over 0, 0.1 (a level of 0 has no logarithm);"
         " expected levels that are numbers above 0"
     )
@@ -301,16 +301,18 @@ def test_an_id_stands_once():
     raw = small_study("phantom")
     name = next(iter(raw["experiments"]))
     raw["experiments"][name]["claims"] = [{**CLAIM, "arm": "all", "above": 0.1}] * 2
-    with pytest.raises(UserError) as caught:
-        parse_study(raw, place="s")
-    assert str(caught.value) == "s, claims.c: two claims are called c; give one another id"
+    assert refusal(parse_study, raw, place="s") == "s, claims.c: two claims are called c; give one another id"
 
 
 def test_margins_and_priors_are_of_metrics():
-    with pytest.raises(UserError, match="did you mean"):
-        parse_study(small_study("phantom", margin={"acuracy": 0.1}), place="s")
-    with pytest.raises(UserError, match="unknown metric"):
-        parse_study(small_study("phantom", prior={"lossy": {"seed_sd": 0.1}}), place="s")
+    of_margin = small_study("phantom", margin={"acuracy": 0.1})
+    assert refusal(parse_study, of_margin, place="s") == (
+        's, margin.acuracy: unknown metric "acuracy"; did you mean "accuracy"?'
+    )
+    of_prior = small_study("phantom", prior={"lossy": {"seed_sd": 0.1}})
+    assert refusal(parse_study, of_prior, place="s") == (
+        's, prior.lossy: unknown metric "lossy"; did you mean "val_loss"?'
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,6 +335,12 @@ def test_margins_and_priors_are_of_metrics():
             {"metric": "change_after_peak", "on": "val_loss", "arm": "all", "above": 0, "margin": 0.1},
             "a change after the peak is on one side of 0 always; name another number",
         ),
+        (
+            {"better": {"loss": "bce"}, "than": {"loss": "ce"}, "more_at": {"loss": "bce"},
+             "than_at": {"optimizer.lr": 0.1}},
+            "one factor on both sides of the interaction; expected two factors; name another",
+        ),
+        ({"best": {"loss": "bce"}}, 'got {"loss": "bce"}; expected one arm of two or more'),
         ({"arm": "all", "above": 72}, "above 72; expected a fraction from 0 to 1; write 80 % as 0.8"),
         (
             {"arm": "all", "above": 0.5, "margin": 2},
@@ -354,9 +362,7 @@ def test_claims_that_say_nothing(claim, expected):
 )
 def test_assumptions_that_say_nothing(assumption, expected):
     whole = {"path": "epochs", "assumed": 3, "because": "not stated", **assumption}
-    with pytest.raises(UserError) as caught:
-        parse_study(small_study("phantom", assumptions={"it": whole}), place="s")
-    assert str(caught.value).endswith(expected)
+    assert refusal(parse_study, small_study("phantom", assumptions={"it": whole}), place="s").endswith(expected)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -418,9 +424,7 @@ def test_a_study_file_will_do(tmp_path):
     ],
 )
 def test_mistakes_in_a_claims_file(tmp_path, text, expected):
-    with pytest.raises(UserError) as caught:
-        load_claims(write(tmp_path, text), ["a", "b"])
-    assert str(caught.value).startswith(expected)
+    assert refusal(load_claims, write(tmp_path, text), ["a", "b"]).startswith(expected)
 
 
 def test_sides_that_are_averaged_over_other_levels_are_confounded(tmp_path):
@@ -428,9 +432,7 @@ def test_sides_that_are_averaged_over_other_levels_are_confounded(tmp_path):
     path = write(
         tmp_path, f"arms: {arms}\nclaims: [{{id: x, metric: accuracy, better: {{loss: bce}}, than: {{loss: ce}}}}]"
     )
-    with pytest.raises(UserError) as caught:
-        load_claims(path, list(arms))
-    assert str(caught.value) == (
+    assert refusal(load_claims, path, list(arms)) == (
         "claims.yaml, claims.x: the sides have other levels of the remaining factors;"
         " expected the same on each; name those levels too"
     )
@@ -438,26 +440,111 @@ def test_sides_that_are_averaged_over_other_levels_are_confounded(tmp_path):
 
 def test_levels_are_of_every_arm(tmp_path):
     path = write(tmp_path, "arms: {a: {f: 1}}\nclaims: [{id: x, metric: accuracy, trend: increasing}]")
-    with pytest.raises(UserError) as caught:
-        load_claims(path, ["a", "b"])
-    assert str(caught.value) == "claims.yaml, arms: arm b has no levels; expected levels for every arm; add them"
+    assert (
+        refusal(load_claims, path, ["a", "b"])
+        == "claims.yaml, arms: arm b has no levels; expected levels for every arm; add them"
+    )
 
 
 def test_an_arm_is_found_by_its_whole_name_first(tmp_path):
     path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: a, than: f/a}]")
-    assert load_claims(path, ["a", "e/a", "f/a"])[0].contrasts == ({"a": 1.0, "f/a": -1.0},)
+    (claim,) = load_claims(path, ["a", "e/a", "f/a"])
+    assert claim.contrasts == ({"a": 1.0, "f/a": -1.0},)
+    assert (claim.better_arm, claim.than_arm, claim.experiment) == ("a", "f/a", "")
+    # so called where the label alone would be that of several
+    assert (claim.first, claim.second) == ("a", "f/a")
 
 
 def test_a_label_that_several_arms_have_is_not_averaged(tmp_path):
     path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: 1, than: 2}]")
-    with pytest.raises(UserError) as caught:
-        load_claims(path, ["x/1", "x/2", "y/1", "y/2"])
-    assert str(caught.value) == (
+    assert refusal(load_claims, path, ["w/1", "x/1", "y/1", "z/1"]) == (
+        "claims.yaml, claims.x: 1 is w/1 and x/1 and y/1; expected one arm; write its whole name, or experiment: NAME"
+    )
+    assert refusal(load_claims, path, ["x/1", "x/2", "y/1", "y/2"]) == (
         "claims.yaml, claims.x: 1 is x/1 and y/1; expected one arm; write its whole name, or experiment: NAME"
     )
 
 
 def test_logits_that_no_claim_is_about():
-    with pytest.raises(UserError) as caught:
-        load_claims("report-a", ["x"])
-    assert str(caught.value) == "report-a: no claim about the arms of the logits; they are x; name arms as there"
+    assert (
+        refusal(load_claims, "report-a", ["x"])
+        == "report-a: no claim about the arms of the logits; they are x; name arms as there"
+    )
+
+
+def test_how_arms_are_called(tmp_path):
+    one = claim_of(in_grid=True, better={"loss": "bce", "optimizer.lr": 0.1}, than="ce,0.1")
+    assert (one.first, one.second) == ("loss bce, rate 0.1", "ce,0.1")
+    # a label that is a number is told with its factor where there is one alone
+    path = write(tmp_path, """
+arms: {"8": {loss: bce, size: 8}, "32": {loss: bce, size: 32}}
+claims: [{id: x, metric: accuracy, better: 8, than: 32}]
+""")  # fmt: skip
+    (claim,) = load_claims(path, ["8", "32"])
+    assert (claim.first, claim.second) == ("8", "32")
+
+
+def test_a_slash_in_a_label_is_a_part_of_it():
+    raw = small_study("phantom")
+    losses = [{"label": "w/o weights", "name": "bce"}, "ce"]
+    claim = {"id": "c", "metric": "accuracy", "better": {"loss": "w/o weights"}, "than": {"loss": "ce"}}
+    at = {"more_at": {"optimizer.lr": 0.1}, "than_at": {"optimizer.lr": 0.01}}
+    whole = {"id": "d", "metric": "accuracy", "better": "w/o weights,0.1", "than": "ce,0.1"}
+    raw["experiments"] = {
+        "g": {"factors": {"loss": losses, "optimizer.lr": [0.1, 0.01]}, "claims": [{**claim, **at}, whole]}
+    }
+    both = parse_study(raw, place="s").claims
+    assert both[0].first == "loss w/o weights − loss ce at rate 0.1"
+    assert both[0].second == "loss w/o weights − loss ce at rate 0.01"
+    assert (both[1].first, both[1].better_arm) == ("w/o weights,0.1", "g/w/o weights,0.1")
+
+
+def test_a_level_that_is_written_out_is_an_arm():
+    raw = small_study("phantom")
+    levels = [{"label": "quick", "name": "adam", "lr": 0.1}, {"name": "adam", "lr": 0.2}]
+    claim = {**CLAIM, "better": {"label": "quick"}, "than": {"name": "adam", "lr": 0.2}}
+    raw["experiments"] = {"o": {"factors": {"optimizer": levels}, "claims": [claim]}}
+    (found,) = parse_study(raw, place="s").claims
+    assert found.contrasts == ({"o/quick": 1.0, "o/adam": -1.0},)
+    assert (found.first, found.better_arm, found.than_arm) == ("quick", "o/quick", "o/adam")
+
+
+def test_an_arm_alone_is_not_the_best(tmp_path):
+    path = write(tmp_path, "arms: {a: {size: 1}}\nclaims: [{id: x, metric: accuracy, best: a}]")
+    assert refusal(load_claims, path, ["a"]) == 'claims.yaml, claims.x: got "a"; expected one arm of two or more'
+    path = write(tmp_path, "arms: {a: {size: 1}}\nclaims: [{id: x, metric: accuracy, arm: a, above: 0.5}]")
+    assert load_claims(path, ["a"])[0].contrasts == ({"a": 1.0},)
+
+
+def test_an_arm_called_none_is_one(tmp_path):
+    path = write(tmp_path, "claims: [{id: x, metric: accuracy, better: nonee, than: batch}]")
+    assert refusal(load_claims, path, ["none", "batch"]) == (
+        'claims.yaml, claims.x: no arm "nonee"; did you mean "none"?'
+    )
+
+
+def test_an_arm_without_levels_is_its_own_level(tmp_path):
+    path = write(tmp_path, "claims: [{id: x, metric: accuracy, trend: increasing}]")
+    for arms in (["e/8", "e/16"], ["8", "16"]):
+        (claim,) = load_claims(path, arms)
+        assert claim.contrasts[0] == pytest.approx({arms[0]: -1.0, arms[1]: 1.0})
+        assert (claim.first, claim.second) == ("arm 16", "arm 8")
+        assert (claim.better_arm, claim.than_arm) == (arms[1], arms[0])
+    assert refusal(load_claims, path, ["e/f/8", "e/16"]) == (
+        "claims.yaml, claims.x: no trend over f/8, 16 (f/8 is no number); expected levels that are numbers above 0"
+    )
+
+
+def test_numbers_are_written_with_these_ten_digits():
+    assert number_of("1e-3") == 0.001
+    with pytest.raises(ValueError, match=r"^٣ is no number$"):
+        number_of("٣")
+
+
+def test_a_mistake_inside_a_claim_of_a_file_of_claims(tmp_path):
+    path = write(tmp_path, "claims: [{id: x, best: a}]")
+    assert refusal(load_claims, path, ["a", "b"]) == "claims.yaml, claims.0.metric: missing; add it"
+
+
+def test_no_file_can_be_called_so():
+    assert refusal(load_claims, "~nobody-is-called-so/x", ["a"]).startswith("--claims: not a usable path (")

@@ -19,6 +19,7 @@ from doubleread.study import (
 from doubleread.study.engine_spec import EngineSpec, site_file
 from doubleread.study.plan import data_key
 from tests.conftest import small_study
+from tests.refusals import refusal
 
 KEYS = "account, batch_minutes, constraint, cpus, environment, gpus, memory_gb, minutes, name, partition, qos, retries"
 CLIENT = (
@@ -59,12 +60,6 @@ def engine_with(engine=None, name=None):
     return engine_of(study.engine, name, study.place)
 
 
-def message(work, *given):
-    with pytest.raises(UserError) as error:
-        work(*given)
-    return str(error.value)
-
-
 def test_a_study_that_says_nothing_is_trained_on_this_machine():
     assert study_with().engine is None
     assert engine_with() == EngineChoice(name="local")
@@ -80,6 +75,7 @@ def test_a_block_says_what_a_job_asks_for():
     block = {"name": "slurm", "partition": "gpu", "gpus": 1, "minutes": 30, "memory_gb": 8, "batch_minutes": 0}
     assert engine_with(block) == EngineChoice(**block)
     assert engine_with({"name": "ray", "gpus": 0.25, "retries": 0}) == EngineChoice(name="ray", gpus=0.25, retries=0)
+    assert engine_with({"name": "ray", "gpus": 3}).gpus == 3
 
 
 def test_what_a_block_leaves_out():
@@ -140,7 +136,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("block", "expected"), MISTAKES, ids=[text for _, text in MISTAKES])
 def test_a_mistake_in_the_block_of_a_study(block, expected):
-    assert message(study_with, block) == expected
+    assert refusal(study_with, block) == expected
 
 
 def test_the_option_goes_before_the_block_and_one_about_another_engine_is_not_heeded():
@@ -152,8 +148,8 @@ def test_the_option_goes_before_the_block_and_one_about_another_engine_is_not_he
 
 
 def test_an_option_that_names_no_engine():
-    assert message(engine_with, None, "slum") == '--engine: got "slum"; did you mean "slurm"?'
-    assert message(engine_with, "ray", "grid") == '--engine: got "grid"; expected one of local, ray, slurm'
+    assert refusal(engine_with, None, "slum") == '--engine: got "slum"; did you mean "slurm"?'
+    assert refusal(engine_with, "ray", "grid") == '--engine: got "grid"; expected one of local, ray, slurm'
 
 
 SITE = """
@@ -207,7 +203,9 @@ def test_where_the_site_file_is(monkeypatch, tmp_path):
     # the one named is in the place of the usual one, not beside it
     assert (engine_with("slurm").qos, engine_with("slurm").partition) == ("other", None)
     monkeypatch.setenv("DOUBLEREAD_SITE", str(tmp_path / "none.yaml"))
-    assert message(engine_with) == f"DOUBLEREAD_SITE: there is no file {tmp_path / 'none.yaml'}"
+    assert refusal(engine_with) == f"DOUBLEREAD_SITE: there is no file {tmp_path / 'none.yaml'}"
+    monkeypatch.setenv("DOUBLEREAD_SITE", "~nobody-is-called-so/site.yaml")
+    assert refusal(engine_with).startswith("DOUBLEREAD_SITE: not a usable path (")
 
 
 def test_an_engine_that_the_site_file_says_nothing_of(site):
@@ -246,7 +244,7 @@ SITE_MISTAKES = [
 @pytest.mark.parametrize(("text", "expected"), SITE_MISTAKES, ids=[text for text, _ in SITE_MISTAKES])
 def test_a_mistake_in_the_site_file(site, text, expected):
     path = site(text)
-    assert message(engine_with, "slurm") == f"{path}{expected}"
+    assert refusal(engine_with, "slurm") == f"{path}{expected}"
 
 
 def test_a_mistake_about_another_engine_stops_nobody(site):
@@ -256,21 +254,21 @@ def test_a_mistake_about_another_engine_stops_nobody(site):
 
 def test_an_environment_is_one_of_the_site(site):
     block = {"name": "slurm", "environment": "trch"}
-    assert message(engine_with, block) == "s, engine.environment: the site file has no trch; it has none"
+    assert refusal(engine_with, block) == "s, engine.environment: the site file has no trch; it has none"
     site(SITE)
-    assert message(engine_with, block) == 's, engine.environment: the site file has no trch; did you mean "torch"?'
+    assert refusal(engine_with, block) == 's, engine.environment: the site file has no trch; did you mean "torch"?'
 
 
 def test_a_plan_needs_neither_environment_nor_address(monkeypatch, site):
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     for block in ({"name": "slurm", "environment": "torch", "gpus": 1}, {"name": "ray", "gpus": 0.5}):
         study = study_with(block)
-        assert engine_planned(study.engine, None, "s") == EngineChoice(**block)
+        assert engine_planned(study.engine, None) == EngineChoice(**block)
         with pytest.raises(UserError):
             engine_of(study.engine, None, "s")
     # what the site says of GPUs counts for a plan as for a run
     site("slurm: {gpus: 2}")
-    assert engine_planned(study_with("slurm").engine, None, "s").gpus == 2
+    assert engine_planned(study_with("slurm").engine, None).gpus == 2
 
 
 def test_without_a_home_there_is_no_site_file(monkeypatch, tmp_path):
@@ -300,11 +298,11 @@ def test_the_address_of_ray(monkeypatch, site):
 
 def test_an_address_for_clients_is_refused(monkeypatch, site):
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
-    assert message(engine_with, "ray") == CLIENT
+    assert refusal(engine_with, "ray") == CLIENT
     assert engine_with("slurm") == EngineChoice(name="slurm")
     monkeypatch.delenv("RAY_ADDRESS")
     site("ray: {address: 'ray://head:10001'}")
-    assert message(engine_with, "ray") == CLIENT
+    assert refusal(engine_with, "ray") == CLIENT
 
 
 def run_ids(engine):
@@ -330,8 +328,8 @@ def test_an_option_can_be_overridden():
 
 def test_a_mistake_in_an_override_is_the_option_s():
     block = {"name": "slurm", "minutes": 9}
-    assert message(study_with, block, "engine.minutes=0") == "--set engine.minutes: got 0; expected a whole number ≥ 1"
-    assert message(study_with, block, "engine.name=ray") == (
+    assert refusal(study_with, block, "engine.minutes=0") == "--set engine.minutes: got 0; expected a whole number ≥ 1"
+    assert refusal(study_with, block, "engine.name=ray") == (
         "s, engine.minutes: minutes has no effect with ray; delete it"
     )
 
@@ -367,17 +365,17 @@ def test_what_goes_into_a_script_is_a_word(key, value):
 )
 def test_a_mistake_about_an_engine(site, name, text, expected):
     path = site(text)
-    assert message(engine_with, name) == f"{path}{expected}"
+    assert refusal(engine_with, name) == f"{path}{expected}"
 
 
 def test_a_block_s_own_mistakes():
-    assert message(study_with, {"name": "ray", "gpus": 2.5}) == (
+    assert refusal(study_with, {"name": "ray", "gpus": 2.5}) == (
         "s, engine.gpus: got 2.5; expected a part of one GPU, or a whole number of them"
     )
-    assert message(study_with, {"name": "slurm", "gpus": 0.5}) == (
+    assert refusal(study_with, {"name": "slurm", "gpus": 0.5}) == (
         "s, engine.gpus: a job of Slurm has whole GPUs; expected a whole number"
     )
-    assert message(study_with, {"name": "slurm", "memory_gb": 0.0001}) == (
+    assert refusal(study_with, {"name": "slurm", "memory_gb": 0.0001}) == (
         "s, engine.memory_gb: got 0.0001; expected a number ≥ 0.001"
     )
     assert study_with({"name": "ray", "gpus": 2}).engine == EngineSpec(name="ray", gpus=2)

@@ -77,7 +77,7 @@ def prepare_study(
     """
     if study.measures_leakage:
         variants = (*variants, leakage_variant(study))
-    where = device_of(engine or engine_planned(study.engine, None, study.place), device)
+    where = device_of(engine or engine_planned(study.engine, None), device)
     said: set[str] = set()
     own = dict.fromkeys(data_key(arm.data) for arm in study.arms)
     sets: dict[str, PreparedSet] = {}

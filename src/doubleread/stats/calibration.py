@@ -167,7 +167,7 @@ def reliability(labels_N: np.ndarray, logits_KN: np.ndarray, runs: int = 1) -> R
     chance = probabilities(logits_KN).ravel()
     bins, labels = calibration_bins(chance), np.tile(labels_N, len(logits_KN))
     cases = np.bincount(bins, minlength=ECE_BINS)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
         return Reliability(
             cases=cases / (len(logits_KN) * runs),
             predicted=np.bincount(bins, weights=chance, minlength=ECE_BINS) / cases,

@@ -184,8 +184,8 @@ class _Resolver:
         ordered = sorted(labels, key=lambda label: levels[label])
         steps = tuple(_less(means[high], means[low]) for low, high in pairwise(ordered))
         sign = 1 if self.spec.trend == "increasing" else -1
-        sides = [ordered[i] if len(factors) == 1 else {factor: ordered[i]} for i in (-1, 0)]
-        return self._made("trend", sign, sides[0], sides[1], (weights,), steps=steps)
+        highest, lowest = {factor: ordered[-1]}, {factor: ordered[0]}
+        return self._made("trend", sign, highest, lowest, (weights,), steps=steps)
 
     def _best(self, arm: Any, sign: int) -> Claim:
         mine = self._named(arm)
@@ -270,18 +270,18 @@ class _Resolver:
         """Return how people call an arm: its label, with its factor where the label is a number."""
         if _is_part(arm):
             return ", ".join(f"{_factor(str(factor))} {label_of(label)}" for factor, label in arm.items())
-        label = _short(label_of(arm))
-        if sum(_short(name) == label for name in self.arms) > 1:
-            label = label_of(arm)
-        factors = next(iter(self.arms.values()), {})
-        alone = next(iter(factors), None) if len(factors) == 1 else None
+        label = label_of(arm)
+        if label in self.arms and sum(_short(name) == _short(label) for name in self.arms) == 1:
+            label = _short(label)
+        factors = list(next(iter(self.arms.values())))
+        alone = factors[0] if len(factors) == 1 else None
         if arm == ALL:
             return "all arms together"
         return f"{_factor(alone)} {label}" if alone is not None and _is_number(label) else label
 
     def _name(self, arm: Any) -> str:
         """Return the name of the one arm that is meant, or how its side is called."""
-        label = label_of(arm) if not isinstance(arm, Mapping) else ""
+        label = label_of(arm)
         named = [name for name in self.arms if name == label]
         named = named or [name for name in self.arms if _short(name) == label]
         if isinstance(arm, Mapping) and len(found := self._named(arm)) == 1:

@@ -113,4 +113,4 @@ def _known(claims: tuple[Claim, ...], arms: set[str], place: str) -> tuple[Claim
 
 def _place(path: Path, at: problems.Path) -> str:
     dotted = ".".join(str(part) for part in at)
-    return f"{path.name}, {dotted}" if dotted else path.name
+    return f"{path.name}, {dotted}"

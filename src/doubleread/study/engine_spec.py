@@ -98,7 +98,7 @@ OURS = frozenset({"array", "clusters", "error", "job_name", "open_mode", "output
 LEAST_GB = 0.001
 
 
-def refuse_without_effect(spec: Spec, name: str, place: str) -> None:
+def refuse_without_effect(spec: EngineSpec, name: str, place: str) -> None:
     """Stop where a block says something that its engine does not heed.
 
     Raises:
@@ -106,13 +106,12 @@ def refuse_without_effect(spec: Spec, name: str, place: str) -> None:
     """
     for key in sorted(spec.model_fields_set - USED[name] - {"name"}):
         raise UserError(f"{place}.{key}", f"{key} has no effect with {name}", "", "delete it")
-    gpus = getattr(spec, "gpus", 0.0)
-    if name == "slurm" and gpus % 1:
+    if name == "slurm" and spec.gpus % 1:
         raise UserError(f"{place}.gpus", "a job of Slurm has whole GPUs", "expected a whole number")
-    if (memory := getattr(spec, "memory_gb", None)) is not None and memory < LEAST_GB:
+    if (memory := spec.memory_gb) is not None and memory < LEAST_GB:
         raise UserError(f"{place}.memory_gb", f"got {memory:g}", f"expected a number ≥ {LEAST_GB:g}")
-    if name == "ray" and gpus > 1 and gpus % 1:
-        raise UserError(f"{place}.gpus", f"got {gpus:g}", "expected a part of one GPU, or a whole number of them")
+    if name == "ray" and spec.gpus > 1 and spec.gpus % 1:
+        raise UserError(f"{place}.gpus", f"got {spec.gpus:g}", "expected a part of one GPU, or a whole number of them")
 
 
 def engine_of(block: EngineSpec | None, name: str | None, place: str) -> EngineChoice:
@@ -121,14 +120,14 @@ def engine_of(block: EngineSpec | None, name: str | None, place: str) -> EngineC
     Raises:
         UserError: as there, or the environment that is asked for or the address is none.
     """
-    engine = engine_planned(block, name, place)
+    engine = engine_planned(block, name)
     if engine.environment is not None and engine.environment not in engine.environments:
         known = did_you_mean(engine.environment, engine.environments) if engine.environments else "it has none"
         raise UserError(f"{place}, engine.environment", f"the site file has no {engine.environment}", known)
     return _with_address(engine) if engine.name == "ray" else engine
 
 
-def engine_planned(block: EngineSpec | None, name: str | None, place: str) -> EngineChoice:
+def engine_planned(block: EngineSpec | None, name: str | None) -> EngineChoice:
     """Return where runs are trained: the engine called `name`, else that of the study's block, else this machine.
 
     A block about another engine than `name` is not heeded. It says enough for a plan, and perhaps not for a run.
@@ -178,8 +177,7 @@ def _site(name: str) -> Mapping[str, Any]:
             error, block, lambda at: ".".join([f"{path}, {name}", *map(str, at)]), EngineChoice
         ) from error
     refuse_without_effect(checked, name, f"{path}, {name}")
-    said = checked.model_dump(exclude_unset=True)
-    return said | {"options": _options(checked, f"{path}, {name}.options")} if checked.options else said
+    return checked.model_dump(exclude_unset=True) | {"options": _options(checked, f"{path}, {name}.options")}
 
 
 def _options(site: SiteSpec, place: str) -> dict[str, Any]:

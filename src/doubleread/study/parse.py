@@ -274,7 +274,8 @@ def _refuse_factor(tree: dict[str, Any], dotted: str) -> None:
     if dotted.split(".")[0] == "experiments":
         raise UserError(f"--set {dotted}", "experiments cannot be overridden", "", "edit a copy of the study")
     for name, spec in (experiments if isinstance(experiments, dict) else {}).items():
-        for factor in spec.get("factors", {}) if isinstance(spec, dict) else {}:
+        factors = spec.get("factors") if isinstance(spec, dict) else None
+        for factor in factors if isinstance(factors, dict) else ():
             path = factor if str(factor).startswith("data.") else f"base.{factor}"
             if f"{dotted}.".startswith(f"{path}.") or f"{path}.".startswith(f"{dotted}."):
                 raise UserError(

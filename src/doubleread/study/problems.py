@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from doubleread.errors import UserError, closest, did_you_mean
-from doubleread.recipe import PARTS, Spec
+from doubleread.recipe import PARTS, Recipe, Spec
 
 Path = tuple[str | int, ...]
 NOT_A_MAPPING = ("union_tag_not_found", "model_attributes_type", "model_type", "dict_type", "mapping_type")
@@ -26,7 +26,7 @@ def user_error(error: ValidationError, raw: Any, place_of: Callable[[Path], str]
     path, tag = _path_in(raw, details["loc"])
     if details["type"] == "missing" and path[-1:] != details["loc"][-1:]:
         path = (*path, details["loc"][-1])
-    return UserError(place_of(path), *_found_and_allowed(details, raw, path, tag, top))
+    return UserError(place_of(path), *_found_and_allowed(details, path, tag, top))
 
 
 def _worst(found: Sequence[ErrorDetails]) -> ErrorDetails:
@@ -71,15 +71,13 @@ def _has(value: Any, part: str | int) -> bool:
     return isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
 
 
-def _found_and_allowed(
-    details: ErrorDetails, raw: Any, path: Path, tag: str | None, top: type[Spec]
-) -> tuple[str, str, str]:
+def _found_and_allowed(details: ErrorDetails, path: Path, tag: str | None, top: type[Spec]) -> tuple[str, str, str]:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         names = sorted(PARTS.get(str(path[-1]), ()))
         return "missing", f"expected one of {', '.join(names)}" if names else "", "add it"
     if kind == "extra_forbidden":
-        return _unknown_key(raw, path, tag, top)
+        return _unknown_key(path, tag, top)
     if kind == "union_tag_invalid":
         return _not_a_name(details["input"]["name"], context["expected_tags"].split(","))
     if kind == "literal_error" and isinstance(details["input"], str):
@@ -106,26 +104,17 @@ def _not_a_name(got: Any, allowed: Sequence[str]) -> tuple[str, str, str]:
     return f"got {show(got)}", did_you_mean(str(got), [name.strip(" '") for name in allowed]), ""
 
 
-def _unknown_key(raw: Any, path: Path, tag: str | None, top: type[Spec]) -> tuple[str, str, str]:
-    key, holder = str(path[-1]), _at(raw, path[:-1])
-    part = str(path[-2]) if len(path) > 1 else ""
-    if part in PARTS:
-        name = tag or (holder.get("name") if isinstance(holder, Mapping) else None)
-        others = [other for other, spec in PARTS[part].items() if key in spec.model_fields]
-        if others and name:
-            return f"{key} has no effect with {name}", "", "delete it"
-        known = PARTS[part][name].model_fields if name in PARTS[part] else {}
-        return f'unknown key "{key}"', did_you_mean(key, known), ""
+def _unknown_key(path: Path, tag: str | None, top: type[Spec]) -> tuple[str, str, str]:
+    key, part = str(path[-1]), "".join(map(str, path[-2:-1]))
+    found = f'unknown key "{key}"'
+    if part in PARTS and tag in PARTS[part]:
+        if any(key in spec.model_fields for spec in PARTS[part].values()):
+            return f"{key} has no effect with {tag}", "", "delete it"
+        return found, did_you_mean(key, PARTS[part][tag].model_fields), ""
     known = _fields_at(top, path[:-1])
-    if "base" in known and key in _fields_at(top, (*path[:-1], "base")):
-        return f'unknown key "{key}"', f'did you mean "base.{key}"?', ""
-    return f'unknown key "{key}"', did_you_mean(key, known), ""
-
-
-def _at(raw: Any, path: Path) -> Any:
-    for part in path:
-        raw = raw[part]
-    return raw
+    if "base" in known and key in Recipe.model_fields:
+        return found, f'did you mean "base.{key}"?', ""
+    return found, did_you_mean(key, known), ""
 
 
 def _fields_at(top: type[Spec], path: Path) -> list[str]:

@@ -96,8 +96,6 @@ def _changed(
     place: str,
 ) -> dict[str, Arm]:
     path = assumption.path
-    if path in spec.factors or path in spec.base:
-        return {}
     before = [arm for arm in study.arms if arm.experiment == experiment]
     if any(path.startswith(f"{factor}.") for factor in spec.factors):
         levels = [arm for arm in before if value_at(arm, path) == assumption.assumed]

@@ -59,7 +59,7 @@ def _parse(text: str, place: str) -> Any:
         _check_tree(value, place)
         return value
     except DuplicateKeyError as error:
-        raise UserError(_marked(place, error), _duplicate(error), "a key may stand once") from error
+        raise UserError(_marked(place, error), _duplicate(error), "expected each key once") from error
     except MarkedYAMLError as error:
         raise UserError(_marked(place, error), *_said(error)) from error
     except (YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
@@ -104,10 +104,8 @@ def _check_tree(value: Any, place: str) -> None:
         elif isinstance(node, float) and not math.isfinite(node):
             raise UserError(place, f"the number {node}", "expected finite numbers", "quote it if it is a text")
         elif not isinstance(node, str | int | float | bool | None):
-            kind = type(node).__name__.removeprefix("Commented").removeprefix("TimeStamp").lower() or "date"
-            raise UserError(
-                place, f"a value of the type {kind}", "expected texts, numbers, lists and mappings", "quote it"
-            )
+            found = f"a value of the type {type(node).__name__}"
+            raise UserError(place, found, "expected texts, numbers, lists and mappings", "quote it")
 
 
 def _marked(place: str, error: MarkedYAMLError) -> str:
@@ -122,6 +120,8 @@ def _said(error: MarkedYAMLError) -> tuple[str, str, str]:
         return "a tab", "expected spaces", "indent with spaces"
     if "mapping values are not allowed" in problem:
         return "a colon where none may be", "", "is a space missing after a colon, here or in the line above?"
+    if problem.endswith(("']'", "'}'")):
+        return "a bracket that closes nothing", "", "delete it, or quote the text"
     if "expected <block end>" in problem:
         return "indented otherwise than the lines above", "", "give the keys of one mapping the same indentation"
     return f"not YAML ({problem})", "", "mend the line"
