@@ -21,6 +21,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
+# hands os._exit to a process, which what measures has replaced by its own
+PICKLES_EXIT := tests/runner/test_drive.py::test_an_executor_says_how_a_process_ended
 
 .PHONY: help demo test check bench networks serving scale calibration looking diagnosis soak clusters mutants coverage package lock pictures reference docs clean
 help:
@@ -98,7 +100,7 @@ mutants: .venv/installed-release
 
 coverage: .venv/installed-release
 	$(BIN)/coverage erase
-	-$(BIN)/coverage run -m pytest -n $(JOBS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --deselect $(PICKLES_EXIT)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -30,7 +30,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from doubleread.engines import Engine
-from doubleread.runner import Prepared, Silent, drive, prepare_study
+from doubleread.runner import Prepared, Silent, prepare_study
+from doubleread.runner.drive import drive
 from doubleread.runner.engines import open_engine
 from doubleread.store import Store, open_store, run_folder
 from doubleread.store.board import Board

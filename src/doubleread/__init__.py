@@ -7,7 +7,9 @@ nothing heavy until one of them is asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from doubleread.late import names_of
 
 if TYPE_CHECKING:
     from doubleread.api import Judgement, Results, judge, load_study, open_results, run
@@ -48,12 +50,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'doubleread' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = names_of(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

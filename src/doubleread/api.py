@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from matplotlib.figure import Figure
 from rich.console import Console
 
-from doubleread import disk
+from doubleread import disk, runner
 from doubleread.analysis import StudyResult, analyse, arms_that_go_on, best_runs
 from doubleread.dataset import remove_drafts
 from doubleread.errors import UserError, WorkFailed, did_you_mean
@@ -42,20 +40,13 @@ from doubleread.report import (
 )
 from doubleread.report.judgement import Judgement, judge
 from doubleread.report.sentences import look_text
-from doubleread.runner import (
-    Care,
-    Counts,
-    How,
-    Progress,
-    Show,
-    Silent,
-    engine_for,
-    left_at_work,
-    prepare_study,
-    train_study,
-)
+from doubleread.runner import Care, Counts, How, Progress, Show, Silent
 from doubleread.store import Store, open_store, recover, weights_path
 from doubleread.study import BUILT_IN, Plan, Study, document_of, limited, load_study, study_of, variants_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = [
     "Judgement",
@@ -242,18 +233,20 @@ def train(
 ) -> Counts:
     """Prepare and train a study; return how it stands. `given` are images used instead of those that it names."""
     how = how or How()
-    where = engine_for(study, how.engine)
+    where = runner.engine_for(study, how.engine)
     variants = variants_of(study) if how.assumptions else ()
     if how.assumptions and not variants:
         raise UserError(f"{study.place}, assumptions", "there is none to vary", "", "leave out --assumptions")
     with open_store(Path(store), write=True) as opened:
-        recover(opened, left_at_work(opened.root, where))
+        recover(opened, runner.left_at_work(opened.root, where))
         remove_drafts(opened.data_folder)
-        prepared = prepare_study(study, opened.data_folder, show, variants, how.device, given=given, engine=where)
+        prepared = runner.prepare_study(
+            study, opened.data_folder, show, variants, how.device, given=given, engine=where
+        )
 
         def trained(plan: Plan) -> Counts:
             part = replace(prepared, plan=plan)
-            return train_study(part, opened, workers=how.workers, show=show, care=how.care, engine=where)
+            return runner.train_study(part, opened, workers=how.workers, show=show, care=how.care, engine=where)
 
         counts = trained(prepared.plan) if study.looks is None else _grown(study, prepared.plan, opened, trained, show)
         if study.keep_weights == "best" and counts.finished:

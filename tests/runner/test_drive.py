@@ -14,8 +14,8 @@ import pytest
 
 from doubleread.engines import LocalExecutor, WorkerDied
 from doubleread.nouns import State
-from doubleread.runner import Silent, drive, prepare_study, train_study
-from doubleread.runner.drive import Counts
+from doubleread.runner import Silent, prepare_study, train_study
+from doubleread.runner.drive import Counts, drive
 from doubleread.runner.progress import in_words
 from doubleread.store import open_store, read_logits, recover, run_folder
 from doubleread.study import parse_study

@@ -10,7 +10,8 @@ import pytest
 
 from doubleread.engines import Engine, WorkerDied
 from doubleread.nouns import State
-from doubleread.runner import Care, Silent, drive, prepare_study
+from doubleread.runner import Care, Silent, prepare_study
+from doubleread.runner.drive import drive
 from doubleread.runner.resume import tell_kinds
 from doubleread.store import (
     Store,

@@ -8,7 +8,8 @@ import pytest
 
 from doubleread.engines import WorkerDied
 from doubleread.nouns import REFERENCE, Compute, State
-from doubleread.runner import Silent, drive, prepare_study
+from doubleread.runner import Silent, prepare_study
+from doubleread.runner.drive import drive
 from doubleread.runner.units import MOST_STACKED, units_of
 from doubleread.store import open_store, read_logits
 from doubleread.study import document_of, parse_study, plan_runs

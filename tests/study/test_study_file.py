@@ -395,3 +395,127 @@ def test_leakage_that_cannot_be_measured_is_refused(split, message):
     study = small_study("phantom", gap={"leakage": True})
     study["data"]["split"] = split
     assert refusal(parse_study, study, place="s.yaml") == f"s.yaml, gap.leakage: {message}"
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        (0.3, "0.3"),
+        ("youden", "youden"),
+        ("specificity>=0.9", "specificity ≥ 0.9"),
+        (" sensitivity  >= .95 ", "sensitivity ≥ 0.95"),
+        ({"name": "cost", "false_negative": 5, "false_positive": 0.5}, "cost 5 : 0.5"),
+    ],
+)
+def test_a_threshold_that_may_be_wanted(written, label):
+    (rule,) = parse_study(small_study("phantom", threshold=written), place="s").thresholds
+    assert rule.label == label
+    # and as one of a list
+    rules = parse_study(small_study("phantom", threshold=[0.4, written]), place="s").thresholds
+    assert [rule.label for rule in rules] == ["0.4", label]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(1, 0, 1.0, -0.5, True, None, "0.3", "Youden", "youden!", "specificity", "specificity>0.9"),
+        *("accuracy>=0.9", "sensitivity>=1.5", "sensitivity>=0"),
+        *({"name": "youden"}, {"name": "fixed", "value": 0.3}, {"false_negative": 5, "false_positive": 1}),
+        *({"name": "cost", "false_positive": 1}, {"name": "cost", "false_negative": 5}),
+        *({"name": "cost", "false_negative": 5, "false_positive": wrong} for wrong in (0, -1, 2e6)),
+        ["youden", {"name": "cost"}],
+    ],
+)
+def test_what_is_no_threshold(written):
+    said = refusal(parse_study, small_study("phantom", threshold=written), place="s")
+    assert "expected 0.5 or another probability, youden, sensitivity>=0.95, specificity>=0.9, or {name: cost" in said
+
+
+GRIDS = [
+    (
+        {"factors": {"batch_size": list(range(1, 102))}},
+        "factors: 101 arms; expected at most 100",
+    ),
+    (
+        {"factors": {"schedule": ["constant"], "schedule.gamma": [0.5, 0.6]}},
+        "factors.schedule: it overwrites schedule.gamma; write the parts into the levels of one factor",
+    ),
+    (
+        {"factors": {"optimizer": ["adam"]}, "base": {"optimizer.lr": 0.1}},
+        "factors.optimizer: it overwrites optimizer.lr; write the parts into the levels of one factor",
+    ),
+    (
+        {"factors": {"batch_size": [4, 8]}, "base": {"batch_size": 4}},
+        "base.batch_size: batch_size is a factor of this experiment; delete one of them",
+    ),
+    (
+        {"factors": {"loss": ["bce", {"label": "also bce", "name": "bce"}]}},
+        "factors: bce and also bce are the same recipe; delete one of them",
+    ),
+    (
+        {"factors": {"data.skip_unreadable": [True, False]}},
+        "factors.data.skip_unreadable: it is no choice of training; delete the factor",
+    ),
+    (
+        {"factors": {"data.image_sise": [8, 16]}},
+        'factors.data.image_sise: unknown path "data.image_sise"; did you mean "data.image_size"?',
+    ),
+    (
+        {"factors": {"data.image_size": [8, 2]}},
+        "factors.data.image_size: got 2; expected a whole number from 4 to 4096",
+    ),
+    (
+        {"factors": {"batch_size": [4, 8]}, "base": {"epochs": 0}},
+        "base.epochs: got 0; expected a whole number from 1 to 1,000,000",
+    ),
+    (
+        {"factors": {"batch_size": [4, 8]}, "base": {"data.image_size": 2}},
+        "base.data.image_size: got 2; expected a whole number from 4 to 4096",
+    ),
+    (
+        {"factors": {"optimizer": [{"name": "adam", "lr": -1}]}},
+        "factors.optimizer.lr: got -1; expected a number > 0",
+    ),
+    (
+        {"factors": {"epochs.of": [1, 2]}},
+        'factors.epochs.of: there is no "epochs" to set it in; name a part of the base or data',
+    ),
+    ({"factors": {"every": [2]}}, 'factors.every: unknown path "every"; did you mean "schedule.every"?'),
+]
+
+
+@pytest.mark.parametrize(("experiment", "expected"), GRIDS, ids=[text for _, text in GRIDS])
+def test_experiments_that_cannot_be(experiment, expected):
+    raw = small_study("phantom", experiments={"e": experiment})
+    assert refusal(parse_study, raw, place="s") == f"s, experiments.e.{expected}"
+
+
+def test_a_hundred_arms_are_not_too_many():
+    grid = {"batch_size": list(range(1, 11)), "epochs": list(range(1, 11))}
+    study = parse_study(small_study("phantom", experiments={"e": {"factors": grid}}), place="s")
+    assert len({arm.name for arm in study.arms}) == 100
+    assert study.arms[1].levels == {"batch_size": "1", "epochs": "2"}
+
+
+def test_how_levels_are_called(tmp_path):
+    for name in ("films", "more"):
+        (tmp_path / name).mkdir()
+    raw = small_study("phantom")
+    raw["experiments"] = {
+        "rate": {"factors": {"optimizer.lr": [1.0, 0.5, 1e-6]}},
+        "weights": {"factors": {"loss.class_weights": ["none", "balanced", [1, 2]]}},
+        "data": {"factors": {"data.source": [f"{tmp_path}/films", f"{tmp_path}/more/", "phantom"]}},
+        "nesterov": {
+            "base": {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}},
+            "factors": {"optimizer.nesterov": [True, False]},
+        },
+    }
+    study = parse_study(raw, place="s")
+    labels = {e.name: [arm.label for arm in e.arms] for e in study.experiments}
+    assert labels == {
+        "rate": ["1", "0.5", "1e-06"],
+        "weights": ["none", "balanced", "[1, 2]"],
+        # the way to a folder is nobody's business
+        "data": ["films", "more", "phantom"],
+        "nesterov": ["true", "false"],
+    }

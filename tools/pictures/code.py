@@ -34,12 +34,13 @@ ACROSS = {
     "stats": 8.8,
     "files": 3.3,
     "metrics": 6.85,
-    "disk": 0.7,
-    "errors": 2.45,
-    "markdown": 4.2,
-    "nouns": 5.95,
-    "processes": 7.7,
-    "seeds": 9.45,
+    "disk": 0.5,
+    "errors": 1.98,
+    "late": 3.46,
+    "markdown": 4.94,
+    "nouns": 6.42,
+    "processes": 7.9,
+    "seeds": 9.38,
 }
 """How far to the right each box stands, so that no line passes behind another box. Layers and lines are the code's."""
 

@@ -8,10 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from doubleread.analysis.evidence import RunScores
+from doubleread.late import late
 from doubleread.metrics import calls, probabilities
+
+special = late("scipy.special")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,14 +109,14 @@ def confident_cases(runs: Sequence[RunScores], most: int, without: Collection[st
 def _loss(logits: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     """Return the mean log loss of each case over K runs' logits, (K, N) or (K, N, C)."""
     if logits.ndim == 3:
-        return -log_softmax(logits, axis=2)[:, np.arange(len(labels_N)), labels_N].mean(axis=0)
+        return -special.log_softmax(logits, axis=2)[:, np.arange(len(labels_N)), labels_N].mean(axis=0)
     return np.logaddexp(0.0, np.where(labels_N == 1, -1.0, 1.0) * logits).mean(axis=0)
 
 
 def _chance(logits: np.ndarray) -> np.ndarray:
     """Return the mean probability of each class over K runs, (N, C)."""
     if logits.ndim == 3:
-        return softmax(logits, axis=2).mean(axis=0)
+        return special.softmax(logits, axis=2).mean(axis=0)
     positive_N = probabilities(logits).mean(axis=0)
     return np.stack([1 - positive_N, positive_N], axis=1)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from doubleread import model_file
 from doubleread.analysis import StudyResult
 from doubleread.api import find_study, open_results
 from doubleread.cli.arms import print_result
@@ -12,7 +14,6 @@ from doubleread.cli.overrides import overrides
 from doubleread.cli.show import err, out, print_json
 from doubleread.errors import UserError
 from doubleread.files import check_folder, check_target
-from doubleread.model_file import CaseMap, maps_of_worst
 from doubleread.report import (
     arms_json,
     audit_json,
@@ -28,10 +29,13 @@ from doubleread.report import (
 )
 from doubleread.store import open_store
 
+if TYPE_CHECKING:
+    from doubleread.model_file import CaseMap
+
 
 def _maps(result: StudyResult, store: Path, method: str) -> tuple[CaseMap, ...]:
     with open_store(store) as opened:
-        return maps_of_worst(result, opened, method)
+        return model_file.maps_of_worst(result, opened, method)
 
 
 def report_command(

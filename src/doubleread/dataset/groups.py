@@ -7,8 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from doubleread.late import late
+
+scipy_sparse = late("scipy.sparse")
+csgraph = late("scipy.sparse.csgraph")
 
 
 def groups_of(subjects: Sequence[str], digests: Sequence[str]) -> np.ndarray:
@@ -22,8 +25,8 @@ def groups_of(subjects: Sequence[str], digests: Sequence[str]) -> np.ndarray:
     _, digest_N = np.unique(np.asarray(digests), return_inverse=True)
     # a graph of subjects and contents, with an edge for each case
     nodes = len(names) + int(digest_N.max()) + 1
-    edges = coo_array((np.ones(len(subject_N)), (subject_N, len(names) + digest_N)), shape=(nodes, nodes))
-    _, component = connected_components(edges, directed=False)
+    edges = scipy_sparse.coo_array((np.ones(len(subject_N)), (subject_N, len(names) + digest_N)), shape=(nodes, nodes))
+    _, component = csgraph.connected_components(edges, directed=False)
     group_P = component[: len(names)]
     _, first, group_of = np.unique(group_P, return_index=True, return_inverse=True)
     return names[first][group_of][subject_N]

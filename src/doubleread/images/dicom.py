@@ -7,8 +7,6 @@ may quote a header, so no error here repeats them.
 from __future__ import annotations
 
 import io
-import logging
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +15,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from scipy.special import expit
 
 from doubleread.errors import UnreadableImage
 from doubleread.files import read_bytes
 from doubleread.images.jpeg_frames import frame_sizes
 from doubleread.images.pixels import MAX_FILE, MAX_PIXELS, check_pixels
 from doubleread.images.salt import salted
+from doubleread.late import late
 
-try:
-    import libjpeg.utils
-    import openjpeg.utils
-    import pydicom
-    from pydicom import config, filereader
-    from pydicom.encaps import get_frame
-    from pydicom.pixels import processing
-except ModuleNotFoundError:
-    libjpeg = openjpeg = pydicom = config = filereader = get_frame = processing = None
+library = late("doubleread.images.dicom_library")
+
+special = late("scipy.special")
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
@@ -52,13 +44,6 @@ MAX_RATIO, SMALL = 1000, 2**25
 """Bytes that one of a compressed image may become, and the size up to which it may be more, as of a blank one."""
 PANIC = "PanicException"
 """What a decoder in Rust raises, by name: it stands in no module."""
-
-if config is not None:
-    # what it would say may hold a patient's name
-    logging.getLogger("pydicom").addHandler(logging.NullHandler())
-    logging.getLogger("pydicom").propagate = False
-    warnings.filterwarnings("ignore", module="pydicom")
-    config.settings.reading_validation_mode = config.IGNORE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,13 +80,13 @@ def header_at(path: Path) -> Header:
         if not path.is_file():
             raise UnreadableImage("not a regular file")
         with path.open("rb") as handle:
-            if pydicom is None or not is_dicom(handle.read(MAGIC_AT + len(MAGIC))):
-                raise UnreadableImage("not a DICOM file" if pydicom is not None else NOT_THERE)
+            if library.pydicom is None or not is_dicom(handle.read(MAGIC_AT + len(MAGIC))):
+                raise UnreadableImage("not a DICOM file" if library.pydicom is not None else NOT_THERE)
             handle.seek(0)
             if _deflated_from(handle) is not None:
                 return header_of(read_bytes(path, MAX_FILE))
             handle.seek(0)
-            return _header(pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=list(IDENTITY)))
+            return _header(library.pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=list(IDENTITY)))
 
 
 def decode_dicom(content: bytes, *, colour: bool = False) -> np.ndarray:
@@ -153,13 +138,13 @@ def _reasoned(part: str) -> Iterator[None]:
 
 
 def _dataset(content: bytes, *, pixels: bool) -> Any:
-    if pydicom is None:
+    if library.pydicom is None:
         raise UnreadableImage(NOT_THERE)
     if not is_dicom(content):
         raise UnreadableImage("not a DICOM file")
     _check_deflated(content)
     with _reasoned("header"):
-        return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=not pixels)
+        return library.pydicom.dcmread(io.BytesIO(content), stop_before_pixels=not pixels)
 
 
 def _header(found: Any) -> Header:
@@ -204,17 +189,15 @@ def _check_stream(found: Any) -> None:
     syntax = str(found.file_meta.TransferSyntaxUID)
     if syntax not in JPEG_2000 | JPEG:
         return
-    assert openjpeg is not None, "it has been read"
-    assert libjpeg is not None, "it has been read"
-    assert get_frame is not None, "it has been read"
-    frame = get_frame(found.PixelData, 0, number_of_frames=1)
+    frame = library.get_frame(found.PixelData, 0, number_of_frames=1)
     size = int(found.Rows) * int(found.Columns) * int(found.SamplesPerPixel) * int(found.BitsAllocated) // 8
     if size > max(MAX_RATIO * len(frame), SMALL):
         raise UnreadableImage(f"{size:,} bytes unpacked, from {len(frame):,}; expected at most {MAX_RATIO:,} for each")
     if syntax in JPEG:
         # of lines that are counted later the decoder makes as many as there is memory for, even when asked for the size
         _require_size(frame_sizes(frame), found)
-    said: dict[str, Any] = dict((openjpeg.utils if syntax in JPEG_2000 else libjpeg.utils).get_parameters(frame))
+    decoder = library.openjpeg if syntax in JPEG_2000 else library.libjpeg
+    said: dict[str, Any] = dict(decoder.utils.get_parameters(frame))
     samples = said.get("nr_components", said.get("samples_per_pixel"))
     _require_size([(said["rows"], said["columns"], samples)], found)
 
@@ -230,9 +213,8 @@ def _deflated_from(handle: BinaryIO) -> int | None:
 
     As the library itself finds it, for it unpacks what is there whatever its size.
     """
-    assert filereader is not None, "it has been asked for"
-    filereader.read_preamble(handle, False)
-    meta = filereader._read_file_meta_info(handle)
+    library.filereader.read_preamble(handle, False)
+    meta = library.filereader._read_file_meta_info(handle)
     return handle.tell() if str(meta.get("TransferSyntaxUID", "")) == DEFLATED else None
 
 
@@ -276,11 +258,10 @@ def _stored(found: Any) -> np.ndarray:
 
 
 def _grey(found: Any) -> np.ndarray:
-    assert processing is not None, "it has been read"
     stored = _stored(found)
-    values = processing.apply_modality_lut(stored, found)
+    values = library.processing.apply_modality_lut(stored, found)
     if _has(found, "VOILUTSequence"):
-        values = processing.apply_voi(values, found, index=0)
+        values = library.processing.apply_voi(values, found, index=0)
         part = _part_of(values, 0, 2 ** int(found.VOILUTSequence[0].LUTDescriptor[2]) - 1)
     elif _has(found, "WindowCenter") and _has(found, "WindowWidth"):
         part = _windowed(values, found)
@@ -322,7 +303,7 @@ def _windowed(values: np.ndarray, found: Any) -> np.ndarray:
     part = np.subtract(values, centre, dtype=np.float64)
     if function == "LINEAR_EXACT":
         return part / width + 0.5
-    return expit(4 / width * part)
+    return special.expit(4 / width * part)
 
 
 def _range(found: Any) -> tuple[float, float]:
@@ -339,14 +320,13 @@ def _range(found: Any) -> tuple[float, float]:
 
 def _coloured(found: Any, photometric: str, colour: bool) -> np.ndarray:
     """Return pixels stored in colour or wanted in colour."""
-    assert processing is not None, "it has been read"
     if photometric in GREY:
         return np.repeat(_grey(found)[:, :, None], 3, axis=2)
     if photometric not in (*COLOUR, PALETTE):
         raise UnreadableImage("a photometric interpretation that is not known")
     pixels = _stored(found)
     if photometric == PALETTE:
-        pixels = processing.apply_color_lut(pixels, found)
+        pixels = library.processing.apply_color_lut(pixels, found)
     bits = int(found.RedPaletteColorLookupTableDescriptor[2]) if photometric == PALETTE else int(found.BitsStored)
     if pixels.dtype != np.uint8 or bits != 8:
         pixels = _whole(np.clip(pixels / (2**bits - 1), 0.0, 1.0), deep=_is_deep(found))

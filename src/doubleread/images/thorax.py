@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
-FIELD_CM = 21.5
-MU_TISSUE = 0.285
-MU_BONE = 0.75  # excess over tissue; cortex 1.28/cm, marrow between
+from doubleread.late import late
+
+ndimage = late("scipy.ndimage")
+FIELD_CM, MU_TISSUE, MU_BONE = 21.5, 0.285, 0.75  # bone: excess over tissue; cortex 1.28/cm, marrow between
 PHOTONS = 9000.0  # a pixel of 256 in the unattenuated beam, after the detector's efficiency
 SPEED = 1.05  # log exposure at which a clear lung is dark and a heart is not yet white
 NODES, TRUNKS, BAND = 10, 8, 64  # nodes of a noise field, vessels from a hilum, rows worked on at once

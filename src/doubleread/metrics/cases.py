@@ -7,7 +7,10 @@ point is probability 0.5.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
+
+from doubleread.late import late
+
+scipy_stats = late("scipy.stats")
 
 ECE_BINS = 10
 
@@ -41,7 +44,7 @@ def auroc(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
     m, n = int(positive.sum()), int((~positive).sum())
     if m == 0 or n == 0:
         return float("nan")
-    ranks = rankdata(logits_N)
+    ranks = scipy_stats.rankdata(logits_N)
     return float((ranks[positive].sum() - m * (m + 1) / 2) / (m * n))
 
 

@@ -1,23 +1,33 @@
-"""Trained runs put to use: saved, read back, new images read by every seed, and what in an image moved them."""
+"""Trained runs put to use: saved, read back, new images read by every seed, and what in an image moved them.
 
-from doubleread.model_file.case_maps import CaseMap, maps_of_worst
-from doubleread.model_file.document import Document
-from doubleread.model_file.exporting import Exported, export_model
-from doubleread.model_file.frame import predict
-from doubleread.model_file.inputs import image_files, unreadable
-from doubleread.model_file.likeness import Unlike
-from doubleread.model_file.members import open_reader
-from doubleread.model_file.onnx_file import write_onnx
-from doubleread.model_file.package import check_suffix, load_model, write_model
-from doubleread.model_file.predictor import Predictions, Predictor
-from doubleread.model_file.reading import Answer, columns_of, read_images
-from doubleread.model_file.saliency import (
-    METHODS,
-    Saliency,
-    can_explain,
-    check_method,
-    saliency_of,
-)
+Every name is loaded when it is asked for: with torch, captum and ONNX the package takes longer than all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doubleread.late import names_of
+
+if TYPE_CHECKING:
+    from doubleread.model_file.case_maps import CaseMap, maps_of_worst
+    from doubleread.model_file.document import Document
+    from doubleread.model_file.exporting import Exported, export_model
+    from doubleread.model_file.frame import predict
+    from doubleread.model_file.inputs import image_files, unreadable
+    from doubleread.model_file.likeness import Unlike
+    from doubleread.model_file.members import open_reader
+    from doubleread.model_file.onnx_file import write_onnx
+    from doubleread.model_file.package import check_suffix, load_model, write_model
+    from doubleread.model_file.predictor import Predictions, Predictor
+    from doubleread.model_file.reading import Answer, columns_of, read_images
+    from doubleread.model_file.saliency import (
+        METHODS,
+        Saliency,
+        can_explain,
+        check_method,
+        saliency_of,
+    )
 
 __all__ = [
     "METHODS",
@@ -45,3 +55,31 @@ __all__ = [
     "write_model",
     "write_onnx",
 ]
+
+_HOME = {
+    "Answer": "doubleread.model_file.reading",
+    "CaseMap": "doubleread.model_file.case_maps",
+    "Document": "doubleread.model_file.document",
+    "Exported": "doubleread.model_file.exporting",
+    "METHODS": "doubleread.model_file.saliency",
+    "Predictions": "doubleread.model_file.predictor",
+    "Predictor": "doubleread.model_file.predictor",
+    "Saliency": "doubleread.model_file.saliency",
+    "Unlike": "doubleread.model_file.likeness",
+    "can_explain": "doubleread.model_file.saliency",
+    "check_method": "doubleread.model_file.saliency",
+    "check_suffix": "doubleread.model_file.package",
+    "columns_of": "doubleread.model_file.reading",
+    "export_model": "doubleread.model_file.exporting",
+    "image_files": "doubleread.model_file.inputs",
+    "load_model": "doubleread.model_file.package",
+    "maps_of_worst": "doubleread.model_file.case_maps",
+    "open_reader": "doubleread.model_file.members",
+    "predict": "doubleread.model_file.frame",
+    "read_images": "doubleread.model_file.reading",
+    "saliency_of": "doubleread.model_file.saliency",
+    "unreadable": "doubleread.model_file.inputs",
+    "write_model": "doubleread.model_file.package",
+    "write_onnx": "doubleread.model_file.onnx_file",
+}
+__getattr__ = names_of(__name__, _HOME)

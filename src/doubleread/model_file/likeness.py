@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from sklearn.covariance import LedoitWolf
 
 from doubleread.dataset import PreparedSet
 from doubleread.dataset.audit.measured import measured_of
 from doubleread.dataset.audit.pixels import FEATURES, features_of
+from doubleread.late import late
 from doubleread.model_file.document import Feature, Likeness
+
+sklearn_covariance = late("sklearn.covariance")
 
 USED: tuple[Feature, ...] = get_args(Feature)
 WITHIN = 0.99
@@ -50,7 +52,7 @@ def likeness_of(data: PreparedSet) -> Likeness | None:
         return None
     mean_K = features_NK[train].mean(axis=0)
     scale_K = np.maximum(features_NK[train].std(axis=0), LEAST_K)
-    shrunk = LedoitWolf(assume_centered=True).fit((features_NK[train] - mean_K) / scale_K)
+    shrunk = sklearn_covariance.LedoitWolf(assume_centered=True).fit((features_NK[train] - mean_K) / scale_K)
     precision_KK = shrunk.precision_ / np.outer(scale_K, scale_K)
     low_K, high_K = np.percentile(features_NK[train], [1, 99], axis=0)
     made = Likeness(

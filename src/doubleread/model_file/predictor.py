@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
-from scipy.stats import t
 from torch import nn
 
 from doubleread.images import decode_file, resize, to_depth
+from doubleread.late import late
 from doubleread.model_file.document import Document
 from doubleread.model_file.likeness import Unlike, unlike
 from doubleread.nouns import RunData
@@ -21,6 +20,10 @@ from doubleread.recipe import Recipe
 from doubleread.stats import ensemble_logits
 from doubleread.training.evaluation import Evaluator
 from doubleread.training.pixels import Scaling
+
+special = late("scipy.special")
+
+scipy_stats = late("scipy.stats")
 
 MOST_THREADS = 256
 
@@ -119,7 +122,7 @@ class Predictor:
         chances_RNC = chances_of(logits_RN)
         mean_NC, seeds = chances_RNC.mean(axis=0), len(chances_RNC)
         sd_NC = chances_RNC.std(axis=0, ddof=1) if seeds > 1 else np.full_like(mean_NC, np.nan)
-        half_NC = t.ppf(0.975, max(seeds - 1, 1)) * sd_NC / seeds**0.5
+        half_NC = scipy_stats.t.ppf(0.975, max(seeds - 1, 1)) * sd_NC / seeds**0.5
         joined = ensemble_logits(logits_RN.astype(np.float64))
         cut, fitted = self.document.threshold, self.document.calibration
         return Predictions(
@@ -149,6 +152,6 @@ class Predictor:
 def chances_of(logits: np.ndarray) -> np.ndarray:
     """Return probabilities, (…, C), of logits (…) of the positive class, or with (R, N, C) given, of each class."""
     if logits.ndim == 3:
-        return softmax(logits.astype(np.float64), axis=2)
+        return special.softmax(logits.astype(np.float64), axis=2)
     wide = logits.astype(np.float64)
-    return np.stack([expit(-wide), expit(wide)], axis=-1)
+    return np.stack([special.expit(-wide), special.expit(wide)], axis=-1)

@@ -12,15 +12,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import nn
 
 from doubleread.errors import UserError
+from doubleread.late import late
 from doubleread.model_file.members import untrained
 from doubleread.model_file.predictor import Predictor
 from doubleread.nouns import DEEP_STEPS
 from doubleread.training.losses import logits_of
 from doubleread.training.pixels import Scaling, as_images, scaled
+
+scipy_stats = late("scipy.stats")
 
 try:
     from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
@@ -96,7 +98,7 @@ def saliency_of(
         [_map(model, predictor.scalings[0], stored, target, chosen) for model in _random(predictor)], axis=0
     )
     varied = all(values.std() > FLAT * np.abs(values).max() for values in (trained, drawn))
-    ranks = rankdata(trained), rankdata(drawn)
+    ranks = scipy_stats.rankdata(trained), scipy_stats.rankdata(drawn)
     agreement = float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan
     return Saliency(method=chosen, trained=_shown(trained), untrained=_shown(drawn), agreement=agreement)
 

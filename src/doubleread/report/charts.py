@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from doubleread.analysis import ArmResult, CaseSet, ClaimResult, StudyResult
 from doubleread.metrics import probabilities
@@ -22,7 +21,7 @@ from doubleread.stats import GRID, curves_of
 from doubleread.study import Experiment
 
 CURVES = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
-CUTS = np.round(expit(np.linspace(-8.0, 8.0, 161)), 6)
+CUTS = np.round(1 / (1 + np.exp(-np.linspace(-8.0, 8.0, 161))), 6)
 """Thresholds of the slider: even steps of the logit, with 0.5 in the middle, so that sure models spread out too."""
 DIGITS = 5
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from doubleread.analysis import ClaimResult, Registration, Setting, settings_of
+from doubleread.late import late
 from doubleread.report import words
 from doubleread.report.sentences import amount, notes, sentence, signed, span, what
 from doubleread.stats import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = late("pandas")
 
 COLUMNS = (
     "id",

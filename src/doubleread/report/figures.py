@@ -7,19 +7,24 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from doubleread.analysis import ArmResult, StudyResult
+from doubleread.late import late
 from doubleread.report import words
 from doubleread.report.tables import reported_of
 from doubleread.study import Experiment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+matplotlib = late("matplotlib")
+lines = late("matplotlib.lines")
+ticker = late("matplotlib.ticker")
+shown = late("doubleread.report.shown")
 
 TRAINING, VALIDATION = "#1f77b4", "#e8710a"
 INK, FAINT = "#222222", "#bbbbbb"
@@ -29,26 +34,19 @@ MOST_LINES = 100
 PANELS = (("accuracy", "train_accuracy", "val_accuracy"), ("loss", "train_loss", "val_loss"))
 
 
-class ShownFigure(Figure):
-    """A figure that a notebook shows by itself, whether or not it has been told how to draw matplotlib's."""
-
-    def _repr_png_(self) -> bytes:
-        return rendered(self, "png")
-
-
 def curves_figure(result: StudyResult, experiment: Experiment, most_lines: int = MOST_LINES) -> Figure:
     """Return one row for each arm, (a) accuracy and (b) loss; training blue, validation orange.
 
     The line is the mean over the seeds, the band reaches from the lowest to the highest seed, each seed is a thin
     line, up to `most_lines` of them. Rows share their axes, so arms compare at a glance.
     """
-    with rc_context(PLAIN):
+    with matplotlib.rc_context(PLAIN):
         return _curves(result, experiment, most_lines)
 
 
 def _curves(result: StudyResult, experiment: Experiment, most_lines: int) -> Figure:
     arms = [result.of(arm.name) for arm in experiment.arms]
-    figure = ShownFigure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
+    figure = shown.ShownFigure(figsize=(9, 2.6 * len(arms) + 0.6), layout="constrained")
     grid: Any = figure.subplots(len(arms), 2, squeeze=False, sharex=True, sharey="col")
     for row, arm in enumerate(arms):
         for column, (what, train, val) in enumerate(PANELS):
@@ -68,14 +66,14 @@ def arms_figure(result: StudyResult, metric: str = "accuracy") -> Figure:
     """Return a metric of every arm, the highest mean first: each seed a dot, the mean with its interval, the reported
     number a diamond.
     """
-    with rc_context(PLAIN):
+    with matplotlib.rc_context(PLAIN):
         return _arms(result, metric)
 
 
 def _arms(result: StudyResult, metric: str) -> Figure:
     # arms without a finished run come last
     arms = sorted(result.arms, key=lambda arm: -arm.spreads[metric].mean if arm.done else math.inf)
-    figure = ShownFigure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
+    figure = shown.ShownFigure(figsize=(9, 0.42 * len(arms) + 1.3), layout="constrained")
     axes = figure.subplots()
     for row, arm in enumerate(arms):
         if arm.done:
@@ -94,7 +92,7 @@ def _arms(result: StudyResult, metric: str) -> Figure:
     axes.set_yticks(range(len(arms)), [arm.arm.name for arm in arms])
     axes.invert_yaxis()
     if metric in words.PERCENT:
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
     axes.set_xlabel(words.LABELS[metric])
     axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -107,7 +105,7 @@ def rendered(figure: Figure, kind: str, *, transparent: bool = False) -> bytes:
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     # without a salt of its own, every SVG would get random names inside
-    with rc_context({"svg.hashsalt": "doubleread"}):
+    with matplotlib.rc_context({"svg.hashsalt": "doubleread"}):
         figure.savefig(content, format=kind, dpi=150, metadata=metadata, transparent=transparent)
     return content.getvalue()
 
@@ -118,7 +116,7 @@ def embedded(figure: Figure) -> str:
     Letters are left to the reader's fonts and coordinates have two decimals: drawn letters and the other four were
     half of the file.
     """
-    with rc_context({"svg.fonttype": "none"}):
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
         drawn = rendered(figure, "svg", transparent=True)
     # inside tags alone: what stands between them is text, a rate of 0.001 too
     short = re.sub(rb"<[^>]*>", lambda tag: re.sub(rb"(\.\d\d)\d+", rb"\1", tag[0]), drawn)
@@ -145,9 +143,9 @@ def _dress(axes: Axes, what: str, letter: str, arm: ArmResult) -> None:
     axes.set_title(f"({letter}) {arm.arm.label}", loc="left", fontsize=10)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if what == "accuracy":
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
     states = ("collapsed", "diverged", "failed", "interrupted")
     notes = [f"{arm.counts[state]} {state}" for state in states if arm.counts[state]]
     if notes and what == "accuracy":
@@ -173,13 +171,18 @@ def _letter(number: int) -> str:
 
 
 def _curve_legend() -> list[Any]:
-    return [Line2D([], [], color=TRAINING, label="training"), Line2D([], [], color=VALIDATION, label="validation")]
+    return [
+        lines.Line2D([], [], color=TRAINING, label="training"),
+        lines.Line2D([], [], color=VALIDATION, label="validation"),
+    ]
 
 
 def _arm_legend() -> list[Any]:
     return [
-        Line2D([], [], marker="o", linestyle="", color=TRAINING, alpha=0.55, label="one seed"),
-        Line2D([], [], marker="x", linestyle="", color=INK, label="collapsed seed"),
-        Line2D([], [], marker="|", linestyle="-", color=INK, markersize=12, linewidth=1.2, label="mean, 95 % interval"),
-        Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported"),
+        lines.Line2D([], [], marker="o", linestyle="", color=TRAINING, alpha=0.55, label="one seed"),
+        lines.Line2D([], [], marker="x", linestyle="", color=INK, label="collapsed seed"),
+        lines.Line2D(
+            [], [], marker="|", linestyle="-", color=INK, markersize=12, linewidth=1.2, label="mean, 95 % interval"
+        ),
+        lines.Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color=VALIDATION, label="reported"),
     ]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from typing import TYPE_CHECKING, Any
 
 from doubleread.analysis import ClaimResult
+from doubleread.late import late
 from doubleread.report.claims import claim_title
-from doubleread.report.figures import ShownFigure
 from doubleread.stats import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+matplotlib = late("matplotlib")
+lines = late("matplotlib.lines")
+patches = late("matplotlib.patches")
+shown = late("doubleread.report.shown")
 
 # Okabe & Ito's colours, told apart by the colour-blind too; each verdict has a marker of its own as well
 COLOURS = {
@@ -44,12 +47,12 @@ def forest_figure(results: Sequence[ClaimResult]) -> Figure:
     """
     # a user's label may hold a dollar sign, which is no formula
     plain: Any = {"text.parse_math": False}
-    with rc_context(plain):
+    with matplotlib.rc_context(plain):
         return _forest(results)
 
 
 def _forest(results: Sequence[ClaimResult]) -> Figure:
-    figure = ShownFigure(figsize=(9.5, 0.36 * len(results) + 1.5), layout="constrained")
+    figure = shown.ShownFigure(figsize=(9.5, 0.36 * len(results) + 1.5), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-1, 1, color=BAND, zorder=0, linewidth=0)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -74,8 +77,8 @@ def _claim(axes: Axes, row: int, result: ClaimResult, limit: float) -> None:
     gain = result.gain / margin
     if not math.isnan(result.estimate.lo):
         ends = sorted(result.claim.sign * end / margin for end in (result.estimate.lo, result.estimate.hi))
-        shown = [max(-limit, min(limit, end)) for end in ends]
-        axes.plot(shown, [row, row], color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
+        visible = [max(-limit, min(limit, end)) for end in ends]
+        axes.plot(visible, [row, row], color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
         for end in (end for end in ends if abs(end) > limit):
             arrow = ">" if end > 0 else "<"
             axes.plot([math.copysign(limit, end)], [row], marker=arrow, color=colour, markersize=8, zorder=3)
@@ -93,9 +96,9 @@ def _label(result: ClaimResult) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _legend() -> list[Line2D | Patch]:
-    marks: list[Line2D | Patch] = [
-        Line2D([], [], marker=MARKERS[verdict], color=COLOURS[verdict], linewidth=1.8, label=verdict.value)
+def _legend() -> list[Any]:
+    marks = [
+        lines.Line2D([], [], marker=MARKERS[verdict], color=COLOURS[verdict], linewidth=1.8, label=verdict.value)
         for verdict in Verdict
     ]
-    return [*marks, Patch(color=BAND, label="within the margin")]
+    return [*marks, patches.Patch(color=BAND, label="within the margin")]

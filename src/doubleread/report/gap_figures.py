@@ -6,19 +6,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from doubleread.analysis import ArmResult, Gaps, StudyResult
-from doubleread.report.figures import FAINT, INK, PLAIN, VALIDATION, ShownFigure
+from doubleread.late import late
+from doubleread.report.figures import FAINT, INK, PLAIN, VALIDATION
 from doubleread.stats import GRID, Gap, curves_of
 from doubleread.study import Experiment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+matplotlib = late("matplotlib")
+lines = late("matplotlib.lines")
+ticker = late("matplotlib.ticker")
+shown = late("doubleread.report.shown")
 
 TEST = "#0072b2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5195", "#222222")
@@ -39,15 +44,15 @@ def waterfall_figure(gaps: Gaps) -> Figure:
         *([("mean of the arms", gaps.overall)] if gaps.overall else []),
     ]
     down = -(-len(panels) // ACROSS)
-    with rc_context(PLAIN):
-        figure = ShownFigure(figsize=(9.5, 2.9 * down), layout="constrained")
+    with matplotlib.rc_context(PLAIN):
+        figure = shown.ShownFigure(figsize=(9.5, 2.9 * down), layout="constrained")
         grid: Any = figure.subplots(down, ACROSS, squeeze=False, sharey=True)
         for axes, (name, gap) in zip(grid.flat, panels, strict=False):
             _waterfall(axes, name, gap)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         for row in grid:
-            row[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            row[0].yaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
             row[0].set_ylabel("accuracy")
     return figure
 
@@ -84,8 +89,8 @@ def reliability_figure(gaps: Gaps) -> Figure:
     All seeds of an arm are taken together; the size of a point is the share of the cases in its bin.
     """
     down = -(-len(gaps.arms) // ACROSS)
-    with rc_context(PLAIN):
-        figure = ShownFigure(figsize=(9.5, 3.0 * down + 0.3), layout="constrained")
+    with matplotlib.rc_context(PLAIN):
+        figure = shown.ShownFigure(figsize=(9.5, 3.0 * down + 0.3), layout="constrained")
         grid: Any = figure.subplots(down, ACROSS, squeeze=False, sharex=True, sharey=True)
         for axes, gap in zip(grid.flat, gaps.arms, strict=False):
             axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=1)
@@ -115,8 +120,8 @@ def reliability_figure(gaps: Gaps) -> Figure:
 
 def _splits() -> list[Any]:
     return [
-        Line2D([], [], color=VALIDATION, marker="s", label="validation"),
-        Line2D([], [], color=TEST, marker="o", label="test"),
+        lines.Line2D([], [], color=VALIDATION, marker="s", label="validation"),
+        lines.Line2D([], [], color=TEST, marker="o", label="test"),
     ]
 
 
@@ -126,8 +131,8 @@ def roc_figure(result: StudyResult, experiment: Experiment) -> Figure:
     A line is the mean over the seeds, its band reaches from the lowest to the highest seed.
     """
     arms = [result.of(arm.name) for arm in experiment.arms]
-    with rc_context(PLAIN):
-        figure = ShownFigure(figsize=(9.5, 4.4), layout="constrained")
+    with matplotlib.rc_context(PLAIN):
+        figure = shown.ShownFigure(figsize=(9.5, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         shares = [float(arm.scores[0].test[0].labels_N.mean()) for arm in arms if arm.done]
         left.plot([0, 1], [0, 1], color=FAINT, linewidth=1)

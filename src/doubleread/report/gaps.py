@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from doubleread.analysis import ArmGap, Audited, Gaps, Rescaled, SplitFigures, StudyResult
+from doubleread.late import late
 from doubleread.report.words import p_text
 from doubleread.stats import FEWEST_SEEDS, PARTS, RATES, Domain, Estimate, Gap, OperatingPoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = late("pandas")
 
 WHY = {
     "leakage": "subjects or copies on both sides of the split make validation look better than it is",

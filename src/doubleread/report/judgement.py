@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from doubleread.analysis import (
     ClaimResult,
@@ -25,6 +23,10 @@ from doubleread.report.forest import forest_figure
 from doubleread.report.gaps import gap_frame
 from doubleread.report.sentences import amount
 from doubleread.study import Claim, default_thresholds, load_claims
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Judgement:

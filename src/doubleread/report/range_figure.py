@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from doubleread.report.figures import FAINT, INK, PLAIN, TRAINING, VALIDATION, ShownFigure
+from doubleread.late import late
+from doubleread.report.figures import FAINT, INK, PLAIN, TRAINING, VALIDATION
 from doubleread.training.range_test import RangeTest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+matplotlib = late("matplotlib")
+shown = late("doubleread.report.shown")
 
 
 def range_figure(found: RangeTest, arm: str) -> Figure:
     """Return loss by rate: each step a dot, the smoothed loss a line, the suggestion marked."""
-    with rc_context(PLAIN):
-        figure = ShownFigure(figsize=(7, 4), layout="constrained")
+    with matplotlib.rc_context(PLAIN):
+        figure = shown.ShownFigure(figsize=(7, 4), layout="constrained")
         axes = figure.subplots()
         axes.scatter(found.rates_S, found.losses_S, s=10, color=FAINT, linewidths=0, label="each step")
         axes.plot(found.rates_S, found.smoothed_S, color=TRAINING, linewidth=1.8, label="smoothed")

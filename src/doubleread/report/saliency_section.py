@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from matplotlib import rc_context
 
 from doubleread.images import to_depth
-from doubleread.report.figures import PLAIN, ShownFigure
+from doubleread.late import late
+from doubleread.report.figures import PLAIN
 from doubleread.report.thumbnails import thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+matplotlib = late("matplotlib")
+shown = late("doubleread.report.shown")
 
 NO_EVIDENCE = (
     "A map shows where the model's output is sensitive, and is no evidence of what an image shows or why. "
@@ -84,15 +90,15 @@ def check_text(agreement: float) -> str:
     return f"{text}: the map changes where the weights do."
 
 
-def saliency_figure(pixels: np.ndarray, maps: Maps, title: str, note: str) -> ShownFigure:
+def saliency_figure(pixels: np.ndarray, maps: Maps, title: str, note: str) -> Figure:
     """Return an image, its map and that of untrained weights side by side, with the check's sentence and `note`."""
     panels = (
         ("image", to_depth(pixels, np.dtype(np.uint8))),
         (f"{maps.method}, trained", maps.trained),
         ("the same, untrained", maps.untrained),
     )
-    with rc_context(PLAIN):
-        figure = ShownFigure(figsize=(8, 3.6), layout="constrained")
+    with matplotlib.rc_context(PLAIN):
+        figure = shown.ShownFigure(figsize=(8, 3.6), layout="constrained")
         for axes, (name, values) in zip(figure.subplots(1, 3), panels, strict=True):
             low, high = (0, 255) if name == "image" else (0, 1)
             axes.imshow(values, cmap="gray" if name == "image" else "magma", vmin=low, vmax=high)

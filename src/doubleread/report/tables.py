@@ -6,17 +6,21 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from doubleread.analysis import ArmResult, StudyResult, class_confusion
 from doubleread.files import write_json, write_text
+from doubleread.late import late
 from doubleread.metrics import metric_names
 from doubleread.report.claims import claims_frame
 from doubleread.report.gaps import gap_frame, thresholds_frame
 from doubleread.report.paper import paper_tables
 from doubleread.store import EPOCH_FIELDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = late("pandas")
 
 INTERVALS = ("lo", "hi", "predicted_lo", "predicted_hi")
 CONFUSION = ["true_negative", "false_positive", "false_negative", "true_positive"]

@@ -1,15 +1,24 @@
-"""Plan → engine → store: preparing a study, driving its runs, showing how it goes."""
+"""Plan → engine → store: preparing a study, driving its runs, showing how it goes.
 
+What needs torch is loaded when it is asked for: it takes longer than all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doubleread.late import names_of
 from doubleread.runner.care import Care
 from doubleread.runner.counts import Counts
-from doubleread.runner.drive import drive
-from doubleread.runner.engines import engine_for, jobs_in_queue, left_at_work
-from doubleread.runner.estimate import Estimate
 from doubleread.runner.how import How
 from doubleread.runner.live import Live
 from doubleread.runner.progress import Progress, Show, Silent, in_words
-from doubleread.runner.session import Prepared, prepare_study, train_study
-from doubleread.runner.workers import default_workers, workers_for
+
+if TYPE_CHECKING:
+    from doubleread.runner.engines import engine_for, jobs_in_queue, left_at_work
+    from doubleread.runner.estimate import Estimate
+    from doubleread.runner.session import Prepared, prepare_study, train_study
+    from doubleread.runner.workers import default_workers, workers_for
 
 __all__ = [
     "Care",
@@ -22,7 +31,6 @@ __all__ = [
     "Show",
     "Silent",
     "default_workers",
-    "drive",
     "engine_for",
     "in_words",
     "jobs_in_queue",
@@ -31,3 +39,18 @@ __all__ = [
     "train_study",
     "workers_for",
 ]
+
+__getattr__ = names_of(
+    __name__,
+    {
+        "Estimate": "doubleread.runner.estimate",
+        "Prepared": "doubleread.runner.session",
+        "default_workers": "doubleread.runner.workers",
+        "engine_for": "doubleread.runner.engines",
+        "jobs_in_queue": "doubleread.runner.engines",
+        "left_at_work": "doubleread.runner.engines",
+        "prepare_study": "doubleread.runner.session",
+        "train_study": "doubleread.runner.session",
+        "workers_for": "doubleread.runner.workers",
+    },
+)

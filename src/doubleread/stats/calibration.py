@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
-from statsmodels.genmod.families import Binomial
-from statsmodels.genmod.generalized_linear_model import GLM
 
+from doubleread.late import late
 from doubleread.metrics import ECE_BINS, calibration_bins, probabilities
 from doubleread.stats.case_covariance import per_subject
+
+optimize = late("scipy.optimize")
+families = late("statsmodels.genmod.families")
+linear_model = late("statsmodels.genmod.generalized_linear_model")
 
 MOST_LOG_TEMPERATURE = 5.0
 """Temperatures lie between e⁻⁵ and e⁵: beyond, all probabilities are 0 and 1, or all one half."""
@@ -108,7 +110,7 @@ def _base(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
     # at these ends every chance is below, or above, the share of positive labels
     wanted = math.log(positive / (len(labels_N) - positive))
     ends = (wanted - float(logits_N.max()) - 1.0, wanted - float(logits_N.min()) + 1.0)
-    found: Any = brentq(lambda base: positive - float(probabilities(base + logits_N).sum()), *ends, xtol=1e-12)
+    found: Any = optimize.brentq(lambda base: positive - float(probabilities(base + logits_N).sum()), *ends, xtol=1e-12)
     return float(found)
 
 
@@ -117,7 +119,9 @@ def _slope(labels_N: np.ndarray, logits_N: np.ndarray) -> tuple[float, float]:
     with warnings.catch_warnings():
         # extreme logits: probabilities of exactly 0 and 1, which the fit bounds
         warnings.simplefilter("ignore")
-        fitted: Any = GLM(labels_N, np.column_stack([np.ones(len(labels_N)), logits_N]), family=Binomial()).fit()
+        fitted: Any = linear_model.GLM(
+            labels_N, np.column_stack([np.ones(len(labels_N)), logits_N]), family=families.Binomial()
+        ).fit()
     if not fitted.converged:
         return math.nan, math.nan
     return float(fitted.params[0]), float(fitted.params[1])
@@ -146,7 +150,7 @@ def temperature(labels_N: np.ndarray, logits_N: np.ndarray) -> float:
         return float(np.logaddexp(0.0, -signs * logits / math.exp(log_t)).mean())
 
     bounds = (-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE)
-    found: Any = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    found: Any = optimize.minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return math.exp(float(found.x))
 
 

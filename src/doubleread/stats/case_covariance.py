@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
 
+from doubleread.late import late
 from doubleread.metrics import CASE_METRICS, Weighted, probabilities
 from doubleread.metrics.weighted import ece
 from doubleread.stats.bootstrap import draw_subjects
+
+scipy_stats = late("scipy.stats")
 
 ECE_DRAWS = 1000
 JACKKNIFE_BLOCK = 256
@@ -75,9 +77,9 @@ def auroc_covariance(logits_KN: np.ndarray, labels_N: np.ndarray, subjects_N: np
     runs = len(logits_KN)
     if m == 0 or n == 0:
         return np.full((runs, runs), np.nan)
-    ranks_KN = rankdata(logits_KN, axis=1)
-    v10 = (ranks_KN[:, positive] - rankdata(logits_KN[:, positive], axis=1)) / n
-    v01 = 1 - (ranks_KN[:, ~positive] - rankdata(logits_KN[:, ~positive], axis=1)) / m
+    ranks_KN = scipy_stats.rankdata(logits_KN, axis=1)
+    v10 = (ranks_KN[:, positive] - scipy_stats.rankdata(logits_KN[:, positive], axis=1)) / n
+    v01 = 1 - (ranks_KN[:, ~positive] - scipy_stats.rankdata(logits_KN[:, ~positive], axis=1)) / m
     theta_K1 = v10.mean(axis=1, keepdims=True)
     names, subject_N = np.unique(subjects_N, return_inverse=True)
     sums10 = _sums(v10 - theta_K1, subject_N[positive], len(names))

@@ -8,7 +8,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+
+from doubleread.late import late
+
+special = late("scipy.special")
 
 TINY = 1e-12
 """Differences that are this small beside the numbers they come from are rounding."""
@@ -98,12 +101,12 @@ def widened(found: Estimate, level: float) -> Estimate:
 
 def t_above(t: float, df: float) -> float:
     """Return P(T > t) for Student's t; for infinite `df`, the normal's. scipy.stats says the same, 50 times slower."""
-    return float(stdtr(min(df, 1e12), -t))
+    return float(special.stdtr(min(df, 1e12), -t))
 
 
 def t_quantile(share: float, df: float) -> float:
     """Return the quantile of Student's t; for infinite `df`, the normal's."""
-    return float(stdtrit(min(df, 1e12), share))
+    return float(special.stdtrit(min(df, 1e12), share))
 
 
 def prediction_interval(estimate: Estimate, seeds: int, cases: int, new_cases: int) -> tuple[float, float]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import log_softmax
 
+from doubleread.late import late
 from doubleread.stats.contrast import Estimate, estimated
+
+special = late("scipy.special")
 
 MOST_GROUPS = 30
 """Groups of seeds that the jackknife leaves out in turn: more would take the square of the time, and tell no more."""
@@ -27,7 +29,7 @@ def ensemble_logits(logits_RN: np.ndarray) -> np.ndarray:
 def _log_chances(logits_RN: np.ndarray) -> np.ndarray:
     """Return the log of the probability of each class, (R, N, C); of two, negative class first."""
     if logits_RN.ndim == 3:
-        return log_softmax(logits_RN, axis=2)
+        return special.log_softmax(logits_RN, axis=2)
     logits_RN = logits_RN.astype(np.float64)
     return -np.logaddexp(0, np.stack([logits_RN, -logits_RN], axis=2))
 

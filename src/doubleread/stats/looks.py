@@ -12,8 +12,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+
+from doubleread.late import late
+
+special = late("scipy.special")
+
+optimize = late("scipy.optimize")
 
 MOST_LOOKS = 5
 GRID = 401
@@ -47,18 +51,18 @@ class Looks:
 
     def both_sides(self, p: float) -> float:
         """Return a two-sided p corrected for looking."""
-        return p if math.isnan(p) or len(self.seeds) == 1 else _crossing(self.seeds, -float(ndtri(p / 2)), True)
+        return p if math.isnan(p) or len(self.seeds) == 1 else _crossing(self.seeds, -float(special.ndtri(p / 2)), True)
 
     def one_side(self, p: float) -> float:
         """Return a one-sided p corrected for looking."""
-        return p if math.isnan(p) or len(self.seeds) == 1 else _crossing(self.seeds, -float(ndtri(p)), False)
+        return p if math.isnan(p) or len(self.seeds) == 1 else _crossing(self.seeds, -float(special.ndtri(p)), False)
 
     @cached_property
     def level(self) -> float:
         """The two-sided p that is worth .05: what intervals are made with, so that all looks' together hold in 95 %."""
         if len(self.seeds) == 1:
             return 0.05
-        found: Any = brentq(lambda p: self.both_sides(p) - 0.05, 0.05 / (2 * len(self.seeds)), 0.05)
+        found: Any = optimize.brentq(lambda p: self.both_sides(p) - 0.05, 0.05 / (2 * len(self.seeds)), 0.05)
         return float(found)
 
 
@@ -78,14 +82,14 @@ def _crossing(seeds: Sequence[int], bound: float, both: bool) -> float:
     weight_G = _simpson(GRID) * (bound - low) / (GRID - 1)
     # the density, over what was not yet rejected, of Z at the first look
     density_G = np.exp(-(z_G**2) / 2) / math.sqrt(2 * math.pi)
-    stopped = 2 * float(ndtr(-bound)) if both else float(ndtr(-bound))
+    stopped = 2 * float(special.ndtr(-bound)) if both else float(special.ndtr(-bound))
     for before, now in pairwise(times):
         spread = math.sqrt((now - before) / now)
         centre_G = z_G * math.sqrt(before / now)
         held_G = density_G * weight_G
-        stopped += float(held_G @ ndtr((centre_G - bound) / spread))
+        stopped += float(held_G @ special.ndtr((centre_G - bound) / spread))
         if both:
-            stopped += float(held_G @ ndtr((-bound - centre_G) / spread))
+            stopped += float(held_G @ special.ndtr((-bound - centre_G) / spread))
         step_GG = np.exp(-(((z_G[:, None] - centre_G[None, :]) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
         density_G = step_GG @ held_G
     return min(1.0, stopped)

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
 
+from doubleread.late import late
 from doubleread.stats.case_covariance import CASE_COVARIANCES, by_subject, per_subject
+
+scipy_stats = late("scipy.stats")
 
 Scored = tuple[np.ndarray, np.ndarray]
 """A metric of every run, (K,), and its covariance over another draw of subjects, (K, K)."""
@@ -55,9 +57,9 @@ def macro_auroc(scores_KNC: np.ndarray, labels_N: np.ndarray, subjects_N: np.nda
         if m == 0 or n == 0:
             return np.full(runs, np.nan), np.full((runs, runs), np.nan)
         score_KN = scores_KNC[:, :, c]
-        ranks_KN = rankdata(score_KN, axis=1)
-        above = (ranks_KN[:, positive] - rankdata(score_KN[:, positive], axis=1)) / n
-        below = 1 - (ranks_KN[:, ~positive] - rankdata(score_KN[:, ~positive], axis=1)) / m
+        ranks_KN = scipy_stats.rankdata(score_KN, axis=1)
+        above = (ranks_KN[:, positive] - scipy_stats.rankdata(score_KN[:, positive], axis=1)) / n
+        below = 1 - (ranks_KN[:, ~positive] - scipy_stats.rankdata(score_KN[:, ~positive], axis=1)) / m
         theta_KC[:, c] = above.mean(axis=1)
         influence_KN[:, positive] += (above - theta_KC[:, [c]]) / m
         influence_KN[:, ~positive] += (below - theta_KC[:, [c]]) / n

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact, rankdata
 
+from doubleread.late import late
 from doubleread.stats.contrast import Estimate, t_above
+
+scipy_stats = late("scipy.stats")
 
 
 def trend_weights(levels_T: Sequence[float]) -> np.ndarray:
@@ -53,7 +55,7 @@ def order_shown(a_R: np.ndarray, b_S: np.ndarray) -> float:
 
     The Mann–Whitney statistic over the R × S pairs (Bouthillier et al. 2021 use it to compare training runs).
     """
-    ranks = rankdata(np.concatenate([a_R, b_S]))[: len(a_R)]
+    ranks = scipy_stats.rankdata(np.concatenate([a_R, b_S]))[: len(a_R)]
     return float((ranks.sum() - len(a_R) * (len(a_R) + 1) / 2) / (len(a_R) * len(b_S)))
 
 
@@ -74,5 +76,5 @@ def carried_by(psi_R: np.ndarray) -> int:
 
 def rates_differ(count_a: int, of_a: int, count_b: int, of_b: int) -> float:
     """Return the two-sided p of Fisher's exact test that two rates (of collapse, of divergence) are equal."""
-    result: Any = fisher_exact([[count_a, of_a - count_a], [count_b, of_b - count_b]])
+    result: Any = scipy_stats.fisher_exact([[count_a, of_a - count_a], [count_b, of_b - count_b]])
     return float(result.pvalue)

@@ -6,15 +6,16 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from scipy.stats import binom, binomtest, norm
-from statsmodels.stats.contingency_tables import mcnemar
-
+from doubleread.late import late
 from doubleread.stats.verdict import ALPHA
+
+scipy_stats = late("scipy.stats")
+contingency_tables = late("statsmodels.stats.contingency_tables")
 
 
 def wilson(right: int, cases: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a proportion (Wilson 1927)."""
-    interval = binomtest(right, cases).proportion_ci(0.95, method="wilson")
+    interval = scipy_stats.binomtest(right, cases).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -22,7 +23,7 @@ def mcnemar_exact(table: tuple[tuple[int, int], tuple[int, int]]) -> float:
     """Return the two-sided p of McNemar's exact test; `table` is [[both right, only A], [only B, both wrong]]."""
     if table[0][1] + table[1][0] == 0:
         return 1.0
-    result: Any = mcnemar(table, exact=True)
+    result: Any = contingency_tables.mcnemar(table, exact=True)
     return float(result.pvalue)
 
 
@@ -35,7 +36,7 @@ def unpaired_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
     if a == b:
         return 1.0
     se = math.sqrt(a * (1 - a) / cases_a + b * (1 - b) / cases_b)
-    return float(2 * norm.sf(abs(a - b) / se)) if se > 0 else math.nan
+    return float(2 * scipy_stats.norm.sf(abs(a - b) / se)) if se > 0 else math.nan
 
 
 def pooled_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
@@ -48,7 +49,7 @@ def pooled_p(right_a: int, cases_a: int, right_b: int, cases_b: int) -> float:
         return 1.0
     both = (right_a + right_b) / (cases_a + cases_b)
     se = math.sqrt(both * (1 - both) * (1 / cases_a + 1 / cases_b))
-    return float(2 * norm.sf(abs(right_a / cases_a - right_b / cases_b) / se))
+    return float(2 * scipy_stats.norm.sf(abs(right_a / cases_a - right_b / cases_b) / se))
 
 
 def newcombe(right_a: int, cases_a: int, right_b: int, cases_b: int) -> tuple[float, float]:
@@ -85,7 +86,7 @@ def largest_discordant(difference: int) -> int | None:
     d = abs(difference)
 
     def below(losses: int) -> bool:
-        return 2 * float(binom.cdf(losses, d + 2 * losses, 0.5)) < ALPHA
+        return 2 * float(scipy_stats.binom.cdf(losses, d + 2 * losses, 0.5)) < ALPHA
 
     if d == 0 or not below(0):
         return None

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import ks_2samp, rankdata
-from sklearn.linear_model import Ridge
 
+from doubleread.late import late
 from doubleread.stats.calibration import estimated_prevalence
 from doubleread.stats.redraw import REDRAWN, BothSplits, Redraws
 from doubleread.stats.thresholds import weighted_rates
+
+scipy_stats = late("scipy.stats")
+linear_model = late("sklearn.linear_model")
 
 PERMUTATIONS = 999
 BLOCK = 100
@@ -82,7 +84,7 @@ def _cross_validated(design_NF: np.ndarray, targets_BN: np.ndarray, fold_N: np.n
     scores_BN = np.zeros(targets_BN.shape)
     for fold in np.unique(fold_N):
         train, rest = fold_N != fold, fold_N == fold
-        model = Ridge(alpha=RIDGE).fit(design_NF[train], targets_BN[:, train].T.astype(np.float64))
+        model = linear_model.Ridge(alpha=RIDGE).fit(design_NF[train], targets_BN[:, train].T.astype(np.float64))
         # without the mean of the fold's own training part, which would speak for the set that is rarer there
         scores_BN[:, rest] = np.atleast_2d(model.coef_) @ design_NF[rest].T
     return _auroc(scores_BN, targets_BN)
@@ -99,7 +101,7 @@ def _design(features_NF: np.ndarray) -> np.ndarray:
 
 def _auroc(scores_BN: np.ndarray, positive_BN: np.ndarray) -> np.ndarray:
     """Return the AUROC of each row, (B,)."""
-    ranks_BN = rankdata(scores_BN, axis=1)
+    ranks_BN = scipy_stats.rankdata(scores_BN, axis=1)
     m_B = positive_BN.sum(axis=1)
     n_B = positive_BN.shape[1] - m_B
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -115,7 +117,9 @@ def outputs_differ(
     """
     if not len(first_N) or not len(second_M):
         return math.nan
-    result: Any = ks_2samp(subject_means(first_N, first_subjects_N), subject_means(second_M, second_subjects_M))
+    result: Any = scipy_stats.ks_2samp(
+        subject_means(first_N, first_subjects_N), subject_means(second_M, second_subjects_M)
+    )
     return float(result.pvalue)
 
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from scipy.stats import beta
 from torch.nn import functional
 
+from doubleread.late import late
 from doubleread.recipe import Augmentation
 from doubleread.seeds import stream
+
+scipy_stats = late("scipy.stats")
 
 NAMES = (
     "flip_horizontal",
@@ -88,7 +90,7 @@ def draw_changes(spec: Augmentation, seed: int, epoch: int, n: int) -> Changes:
         may = spec.flip in (axis, "both")
         return np.where(may & (even[f"flip_{axis}"] < 0.5), -1.0, 1.0)
 
-    share = beta.ppf(even["mixup"], spec.mixup, spec.mixup) if spec.mixup else np.ones(n)
+    share = scipy_stats.beta.ppf(even["mixup"], spec.mixup, spec.mixup) if spec.mixup else np.ones(n)
     return Changes(
         mirror=turned("horizontal"),
         upend=turned("vertical"),

@@ -7,6 +7,9 @@ which would take a short run as long as its training.
 import gc
 import signal
 
+# the ranks of an AUROC; loaded late elsewhere, which here would be in every run
+import scipy.stats  # noqa: F401
+
 from doubleread.training import native
 from doubleread.worker import execute
 from doubleread.worker.environment import processor, versions

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from doubleread.dataset.audit.pixels import FEATURES
 from doubleread.dataset.prepared import PreparedSet
+from doubleread.late import late
 from doubleread.stats import holm, subject_means
+
+scipy_stats = late("scipy.stats")
 
 CLASS_AUROC = 0.75
 SPLIT_AUROC = 0.65
@@ -84,7 +86,7 @@ def _difference(
     a, b = subject_means(first, subjects[0]), subject_means(second, subjects[1])
     # of all equal values the test has none to order
     same = np.ptp(np.concatenate([a, b])) == 0
-    result: Any = None if same else mannwhitneyu(b, a)
+    result: Any = None if same else scipy_stats.mannwhitneyu(b, a)
     return Difference(
         between=between,
         groups=groups,

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+from doubleread.late import late
+
+sklearn_decomposition = late("sklearn.decomposition")
+sklearn_linear = late("sklearn.linear_model")
+sklearn_selection = late("sklearn.model_selection")
+sklearn_pipeline = late("sklearn.pipeline")
+sklearn_preprocessing = late("sklearn.preprocessing")
 
 FOLDS = 5
 COMPONENTS = 60
@@ -34,15 +37,17 @@ def out_of_fold(thumbnails: np.ndarray, labels_N: np.ndarray, groups_N: np.ndarr
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(flat.std(axis=1, keepdims=True), 1.0)
-    for train, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(flat, labels_N, groups_N):
+    for train, rest in sklearn_selection.StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(
+        flat, labels_N, groups_N
+    ):
         if len(np.unique(labels_N[train])) < 2 or not np.ptp(flat[train], axis=0).any():
             continue
         components = max(1, min(COMPONENTS, len(train) // 4))
-        model = make_pipeline(
-            StandardScaler(),
-            PCA(components, svd_solver="randomized", random_state=0),
-            StandardScaler(),
-            LogisticRegression(C=STRENGTH, max_iter=300),
+        model = sklearn_pipeline.make_pipeline(
+            sklearn_preprocessing.StandardScaler(),
+            sklearn_decomposition.PCA(components, svd_solver="randomized", random_state=0),
+            sklearn_preprocessing.StandardScaler(),
+            sklearn_linear.LogisticRegression(C=STRENGTH, max_iter=300),
         ).fit(flat[train], labels_N[train])
         chance_N[rest] = model.predict_proba(flat[rest])[:, 1]
     return chance_N

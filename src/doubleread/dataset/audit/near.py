@@ -10,7 +10,10 @@ that are usual for photographs, takes hundreds of pairs of different children fo
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dctn
+
+from doubleread.late import late
+
+scipy_fft = late("scipy.fft")
 
 HASH_SIDE = 8
 MOST_DISTANCE = 12
@@ -51,7 +54,7 @@ def _hashes(thumbnails: np.ndarray) -> np.ndarray:
     """Return the hash of each thumbnail, (N,) uint64: which low frequencies are above their median (Zauner 2010)."""
     if not len(thumbnails):
         return np.zeros(0, dtype=np.uint64)
-    spectra: np.ndarray = np.asarray(dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho"))
+    spectra: np.ndarray = np.asarray(scipy_fft.dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho"))
     low = spectra[:, :HASH_SIDE, :HASH_SIDE].reshape(len(thumbnails), -1)
     bits = low > np.median(low, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
