@@ -17,17 +17,12 @@ if TYPE_CHECKING:
     from doubleread.model_file.inputs import image_files, unreadable
     from doubleread.model_file.likeness import Unlike
     from doubleread.model_file.members import open_reader
+    from doubleread.model_file.methods import METHODS, can_explain
     from doubleread.model_file.onnx_file import write_onnx
     from doubleread.model_file.package import check_suffix, load_model, write_model
     from doubleread.model_file.predictor import Predictions, Predictor
-    from doubleread.model_file.reading import Answer, columns_of, read_images
-    from doubleread.model_file.saliency import (
-        METHODS,
-        Saliency,
-        can_explain,
-        check_method,
-        saliency_of,
-    )
+    from doubleread.model_file.reading import Answer, columns_of, read_contents, read_images
+    from doubleread.model_file.saliency import Saliency, check_method, saliency_of
 
 __all__ = [
     "METHODS",
@@ -49,6 +44,7 @@ __all__ = [
     "maps_of_worst",
     "open_reader",
     "predict",
+    "read_contents",
     "read_images",
     "saliency_of",
     "unreadable",
@@ -61,12 +57,12 @@ _HOME = {
     "CaseMap": "doubleread.model_file.case_maps",
     "Document": "doubleread.model_file.document",
     "Exported": "doubleread.model_file.exporting",
-    "METHODS": "doubleread.model_file.saliency",
+    "METHODS": "doubleread.model_file.methods",
     "Predictions": "doubleread.model_file.predictor",
     "Predictor": "doubleread.model_file.predictor",
     "Saliency": "doubleread.model_file.saliency",
     "Unlike": "doubleread.model_file.likeness",
-    "can_explain": "doubleread.model_file.saliency",
+    "can_explain": "doubleread.model_file.methods",
     "check_method": "doubleread.model_file.saliency",
     "check_suffix": "doubleread.model_file.package",
     "columns_of": "doubleread.model_file.reading",
@@ -76,6 +72,7 @@ _HOME = {
     "maps_of_worst": "doubleread.model_file.case_maps",
     "open_reader": "doubleread.model_file.members",
     "predict": "doubleread.model_file.frame",
+    "read_contents": "doubleread.model_file.reading",
     "read_images": "doubleread.model_file.reading",
     "saliency_of": "doubleread.model_file.saliency",
     "unreadable": "doubleread.model_file.inputs",

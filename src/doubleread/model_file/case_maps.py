@@ -11,8 +11,9 @@ from doubleread.analysis import StudyResult
 from doubleread.analysis.worst import WorstCase, worst_cases
 from doubleread.errors import UserError
 from doubleread.model_file.members import open_reader
+from doubleread.model_file.methods import METHODS
 from doubleread.model_file.predictor import Predictor
-from doubleread.model_file.saliency import METHODS, Saliency, check_method, saliency_of
+from doubleread.model_file.saliency import Saliency, check_method, saliency_of
 from doubleread.store import Store
 
 CASES = 6

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import nn
 from doubleread.errors import UserError
 from doubleread.late import late
 from doubleread.model_file.members import untrained
+from doubleread.model_file.methods import METHODS, Method, can_explain
 from doubleread.model_file.predictor import Predictor
 from doubleread.nouns import DEEP_STEPS
 from doubleread.training.losses import logits_of
@@ -24,13 +25,8 @@ from doubleread.training.pixels import Scaling, as_images, scaled
 
 scipy_stats = late("scipy.stats")
 
-try:
-    from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
-except ModuleNotFoundError:
-    IntegratedGradients = LayerAttribution = LayerGradCam = Occlusion = None
+attr = late("captum.attr")
 
-Method = Literal["integrated-gradients", "grad-cam", "occlusion"]
-METHODS: tuple[Method, ...] = get_args(Method)
 STEPS = 32
 PATCHES = 16
 """Patches along a side that are covered in turn, each half over its neighbour."""
@@ -53,11 +49,6 @@ class Saliency:
     trained: np.ndarray
     untrained: np.ndarray
     agreement: float
-
-
-def can_explain() -> bool:
-    """Tell whether captum is there."""
-    return IntegratedGradients is not None
 
 
 def check_method(predictor: Predictor, method: str) -> Method:
@@ -130,25 +121,21 @@ def _map(model: nn.Module, scaling: Scaling, stored: torch.Tensor, target: int, 
 
 
 def _gradients(_model: nn.Module, towards: Towards, image: torch.Tensor, black: torch.Tensor) -> torch.Tensor:
-    assert IntegratedGradients is not None, "it was asked for"
-    made: Any = IntegratedGradients(towards)
+    made: Any = attr.IntegratedGradients(towards)
     return made.attribute(image, baselines=black, n_steps=STEPS, internal_batch_size=STEPS).abs()
 
 
 def _grad_cam(model: nn.Module, towards: Towards, image: torch.Tensor, _black: torch.Tensor) -> torch.Tensor:
-    assert LayerGradCam is not None, "it was asked for"
-    assert LayerAttribution is not None, "it was asked for"
     layer = _last_convolution(model, image)
     assert layer is not None, "it has been checked"
-    made: Any = LayerGradCam(towards, layer)
+    made: Any = attr.LayerGradCam(towards, layer)
     found = made.attribute(image, relu_attributions=True)
-    return LayerAttribution.interpolate(found, image.shape[2:], interpolate_mode="bilinear")
+    return attr.LayerAttribution.interpolate(found, image.shape[2:], interpolate_mode="bilinear")
 
 
 def _occlusion(_model: nn.Module, towards: Towards, image: torch.Tensor, black: torch.Tensor) -> torch.Tensor:
-    assert Occlusion is not None, "it was asked for"
     side = max(2, image.shape[2] // PATCHES * 2)
-    made: Any = Occlusion(towards)
+    made: Any = attr.Occlusion(towards)
     found = made.attribute(
         image,
         baselines=black,

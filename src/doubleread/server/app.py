@@ -14,10 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
-from doubleread import __version__
+from doubleread import __version__, model_file
 from doubleread.errors import UserError
 from doubleread.files import hash_of
-from doubleread.model_file import load_model
 from doubleread.report import script
 from doubleread.server import interface, model_routes, pages
 from doubleread.server.context import Context
@@ -42,7 +41,7 @@ def create_app(
         root=root, studies_folder=studies_folder or Path(), jobs=Jobs(root), token=allowed.token is not None
     )
     if model is not None:
-        context.model, context.document = model, load_model(model).document.model_dump(mode="json")
+        context.model, context.document = model, model_file.load_model(model).document.model_dump(mode="json")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -13,8 +13,8 @@ from fastapi import HTTPException, Request
 from jinja2 import Environment
 from starlette.responses import HTMLResponse
 
+from doubleread import model_file
 from doubleread.errors import UserError
-from doubleread.model_file import can_explain
 from doubleread.report import words
 from doubleread.report.templating import templates_of
 from doubleread.server.heavy import Later
@@ -95,7 +95,7 @@ class Context:
     @property
     def explains(self) -> bool:
         """Whether saliency maps can be had."""
-        return can_explain()
+        return model_file.can_explain()
 
 
 def context_of(request: Request) -> Context:

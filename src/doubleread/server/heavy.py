@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from doubleread import model_file
 from doubleread.analysis import StudyResult, analyse, audited
 from doubleread.dataset import open_prepared
 from doubleread.errors import UserError
-from doubleread.model_file import Predictor, can_explain, load_model, open_reader, saliency_of
-from doubleread.model_file.reading import read_contents
 from doubleread.processes import main_module_hidden
 from doubleread.report import page
 from doubleread.report.data_section import data_section
@@ -31,6 +30,9 @@ from doubleread.report.thumbnails import thumbnail
 from doubleread.report.verdict_section import verdict_section
 from doubleread.store import open_store
 from doubleread.study import study_of
+
+if TYPE_CHECKING:
+    from doubleread.model_file import Predictor
 
 MOST_KEPT = 16
 """Results that are kept."""
@@ -143,7 +145,7 @@ def data_of(root: Path, data_hash: str, sealed: bool) -> dict[str, Any]:
 @lru_cache(maxsize=MOST_READERS)
 def _reader(root: Path, study: str, arm: str, _version: str) -> Predictor:
     with open_store(root) as store:
-        return open_reader(store, study, arm)
+        return model_file.open_reader(store, study, arm)
 
 
 def read_image(root: Path, study: str, arm: str, version: str, content: bytes, explain: bool) -> dict[str, Any]:
@@ -171,20 +173,23 @@ def read_image(root: Path, study: str, arm: str, version: str, content: bytes, e
         "image": thumbnail(pixels, SHOWN_PIXELS),
         "saliency": None,
     }
-    if explain and can_explain():
+    if explain and model_file.can_explain():
         said["saliency"] = _pictures(reader, pixels, 1 if len(reader.classes) == 2 else called, "integrated-gradients")
     return said
 
 
 @lru_cache(maxsize=1)
 def _model(path: Path) -> Predictor:
-    return load_model(path)
+    return model_file.load_model(path)
 
 
 def predict_with(path: Path, contents: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
     """Return what a saved model says of image files, each a name and its content, as JSON has it."""
     predictor = _model(path)
-    return [_said(predictor, answer.image, answer.facts, answer.error) for answer in read_contents(predictor, contents)]
+    return [
+        _said(predictor, answer.image, answer.facts, answer.error)
+        for answer in model_file.read_contents(predictor, contents)
+    ]
 
 
 def _said(predictor: Predictor, name: str, facts: dict[str, Any], error: str | None) -> dict[str, Any]:
@@ -220,7 +225,7 @@ def explain_with(path: Path, content: bytes, method: str, towards: str | None) -
 
 
 def _pictures(predictor: Predictor, pixels: np.ndarray, target: int, method: str) -> dict[str, Any]:
-    maps = saliency_of(predictor, pixels, target, method)
+    maps = model_file.saliency_of(predictor, pixels, target, method)
     return {
         "towards": predictor.classes[target],
         "trained": thumbnail((255 * maps.trained).astype("uint8"), SHOWN_PIXELS),
