@@ -264,6 +264,8 @@ def test_paths_that_cannot_be():
     assert refusal(load_study, NOBODYS).startswith("STUDY: not a usable path (")
     raw = small_study(NOBODYS)
     assert refusal(load_study, raw).startswith("data.source: not a usable path (")
+    too_long = small_study("x" * 300)
+    assert refusal(load_study, too_long) == "data.source: not a usable path (File name too long); give another path"
     raw = small_study("phantom")
     raw["base"]["model"] = {"name": "linear", "init": NOBODYS}
     assert refusal(load_study, raw).startswith("model.init: not a usable path (")

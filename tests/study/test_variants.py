@@ -90,6 +90,14 @@ def test_a_setting_deep_in_a_level():
         "s/narrow": {"block": {"width": 2, "depth": 2}}
     }
     assert levels[0]["block"]["width"] == 4
+    raw = small_study("phantom", experiments={"s": {"factors": {"model": levels}}})
+    raw["assumptions"] = {
+        part: {"path": f"model.block.{part}", "assumed": assumed, "alternatives": [9], "because": "not stated"}
+        for part, assumed in (("width", 4), ("depth", 2))
+    }
+    width, depth = variants_of(parse_study(raw, place="s"))
+    assert width.arms["s/narrow"].recipe.model.options == {"block": {"width": 9, "depth": 2}}
+    assert depth.arms["s/narrow"].recipe.model.options == {"block": {"width": 4, "depth": 9}}
 
 
 def test_one_assumption_is_varied_at_a_time():
