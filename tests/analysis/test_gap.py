@@ -106,3 +106,32 @@ def test_confusion_counts_every_case():
     assert found.shape == (4, 2, 2)
     assert found.sum(axis=(1, 2)).tolist() == [60] * 4
     assert found[:, 0, 1].tolist() == [int(((r.test[1] > 0) & (TEST.labels_N == 0)).sum()) for r in runs]
+
+
+def test_every_rule_of_a_study_chooses_its_threshold_on_validation():
+    own = [run("a", seed) for seed in range(2)]
+    rules = [
+        ThresholdSpec(name="fixed", value=0.3),
+        ThresholdSpec(name="cost", false_negative=5, false_positive=1),
+        ThresholdSpec(name="sensitivity", value=0.9),
+        ThresholdSpec(name="specificity", value=0.8),
+    ]
+    points = gaps_of({"a": own}, {}, rules).arms[0].points
+    assert list(points) == ["0.5", "0.3", "cost 5 : 1", "sensitivity ≥ 0.9", "specificity ≥ 0.8"]
+    assert points["0.3"].thresholds_R == pytest.approx([0.3, 0.3])
+    positive = VAL.labels_N == 1
+    for row, scores in enumerate(own):
+        called = {
+            name: scores.val[1] > math.log(chosen / (1 - chosen))
+            for name, point in points.items()
+            for chosen in [point.thresholds_R[row]]
+        }
+        rates = {name: (calls[positive].mean(), 1 - calls[~positive].mean()) for name, calls in called.items()}
+        cuts = [scores.val[1] > cut for cut in (-math.inf, *scores.val[1])]
+        possible = [(calls[positive].mean(), 1 - calls[~positive].mean()) for calls in cuts]
+        assert min(rates["sensitivity ≥ 0.9"][0] - 0.9, rates["specificity ≥ 0.8"][1] - 0.8) >= -1e-9
+        assert rates["sensitivity ≥ 0.9"][1] == max(spec for sens, spec in possible if sens >= 0.9)
+        assert rates["specificity ≥ 0.8"][0] == max(sens for sens, spec in possible if spec >= 0.8)
+        # as many cases of each class: a missed one is as dear as five that are called wrongly
+        saved = [5 * sens + spec for sens, spec in (rates["cost 5 : 1"], *possible)]
+        assert saved[0] == max(saved)
