@@ -216,9 +216,7 @@ def test_what_changes_nothing_is_asked_about():
     found = Evidence([*runs, *(replace(run, arm="b") for run in runs)])
     result = judge_one(found, {"metric": "accuracy", "better": "a", "than": "b", "margin": 0.1})
     assert result.estimate.se == 0
-    assert (
-        notes(result)[-1] == "Both sides call every test image alike in every seed: does what was varied do anything?"
-    )
+    assert notes(result)[-1] == "Both sides call all test images alike in every seed: does what was varied do anything?"
 
 
 def test_constants_of_both_kinds_are_equal_in_accuracy_and_no_result():

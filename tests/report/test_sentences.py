@@ -223,6 +223,7 @@ def test_every_kind_of_metric_in_its_own_unit_and_direction(spec, verdict, lo, h
 
 
 NOTHING = "There is nothing to judge it by: "
+SAME, UNTOLD = "Every seed shows the same", "so that its uncertainty cannot be told."
 
 
 @pytest.mark.parametrize(
@@ -235,9 +236,20 @@ NOTHING = "There is nothing to judge it by: "
          f"{NOTHING}how much test accuracy varies with the images is unknown, for its arms were scored on different"
          " ones, or on too few subjects."),
         ("better", {"qualifier": "no variation", "lo": 0.01, "hi": 0.01},
-         "Every seed shows the same difference, +1.0 points, so that its uncertainty cannot be told."),
+         f"{SAME} difference, +1.0 points in the claimed direction, {UNTOLD}"),
+        ("lower", {"qualifier": "no variation", "lo": 0.01, "hi": 0.01},
+         f"{SAME} difference, −1.0 points in the claimed direction, {UNTOLD}"),
+        ("lower", {"qualifier": "no variation", "lo": 0.0, "hi": 0.0}, f"{SAME} difference, 0.0 points, {UNTOLD}"),
+        ("same", {"qualifier": "no variation", "lo": 0.01, "hi": 0.01},
+         f"{SAME} difference, +1.0 points (a less b), {UNTOLD}"),
+        ("best", {"qualifier": "no variation", "lo": 0.01, "hi": 0.01},
+         f"{SAME} difference to b, +1.0 points in the claimed direction, {UNTOLD}"),
+        ("best", {"qualifier": "not measured", "seeds": (0, 1, 2)},
+         "With b 3 seeds are too few for a verdict: it takes 6."),
+        ("best", {"qualifier": "not measured", "seeds": (4,)},
+         "With b 1 seed is too few for a verdict: it takes 6."),
         ("above", {"qualifier": "no variation", "lo": 0.01, "hi": 0.01},
-         "Every seed shows the same value, 81.00 %, so that its uncertainty cannot be told."),
+         f"{SAME} value, 81.00 %, {UNTOLD}"),
         ("same", {"qualifier": "too few test images", "lo": 0.0, "hi": 0.0, "cases": 20},
          "In no seed is any of 20 test images called otherwise; so few do not rule out 2.0 points."),
         ("better", {"qualifier": "collapse", "collapsed": {"a": 10, "b": 10}},
@@ -279,6 +291,68 @@ def test_every_reason_for_which_a_claim_stays_undecided(kind, special, said):
 def test_no_practical_difference(kind, said):
     found = made(claim(**CLAIMS[kind]), NOT_SUPPORTED, -0.005, 0.01, qualifier="no practical difference")
     assert sentence(found) == said
+
+
+PAST = " The interval, which leaves 2.5 % on either side, reaches past that; the test leaves 5 % on one."
+
+
+@pytest.mark.parametrize(
+    ("kind", "qualifier", "lo", "hi", "past"),
+    [
+        ("better", None, -0.03, 0.019, False),
+        ("better", None, -0.03, 0.021, True),
+        ("lower", None, -0.021, 0.03, True),
+        ("lower", None, -0.019, 0.03, False),
+        ("better", "no practical difference", -0.021, 0.01, True),
+        ("better", "no practical difference", -0.019, 0.01, False),
+        ("same", None, -0.019, 0.019, False),
+        ("same", None, -0.021, 0.0, True),
+        ("same", None, 0.0, 0.021, True),
+    ],
+)
+def test_an_interval_that_reaches_past_what_is_ruled_out_is_explained(kind, qualifier, lo, hi, past):
+    verdict = SUPPORTED if kind == "same" else NOT_SUPPORTED
+    said = sentence(made(claim(**CLAIMS[kind]), verdict, lo, hi, qualifier=qualifier))
+    assert said.endswith(PAST) == past
+    assert past or said.endswith((" points in the claimed direction).", " points)."))
+
+
+def test_alone_it_is_shown_or_contradicted_or_neither():
+    def alone(kind, lo, hi, p=0.03):
+        return notes(made(claim(**CLAIMS[kind]), UNDECIDED, lo, hi, p=p, family=3))
+
+    shown = ["Alone it would be shown (p .030); among 3 claims it is not."]
+    turned = ["Alone it would be contradicted (p .030); among 3 claims it is not."]
+    assert alone("better", 0.001, 0.03) == shown == alone("lower", -0.03, -0.001)
+    assert alone("better", -0.03, -0.001) == turned == alone("lower", 0.001, 0.03)
+    # an interval that is corrected for looks knows better than a p that is not
+    assert alone("better", -0.001, 0.03) == []
+    assert alone("better", 0.001, 0.03, p=0.06) == []
+
+
+def test_metrics_of_validation_are_of_validation_images():
+    of_validation = claim("val_accuracy", margin=0.02, **CLAIMS["better"])
+    none = made(of_validation, UNDECIDED, 0.0, 0.0, qualifier="too few test images", cases=20)
+    assert sentence(none) == (
+        "In no seed is any of 20 validation images called otherwise; so few do not rule out 2.0 points."
+    )
+    assert notes(made(of_validation, NOT_SUPPORTED, 0.0, 0.0, agreed=20)) == [
+        "Both sides call all validation images alike in every seed: does what was varied do anything?"
+    ]
+    known = {"mdd": 0.04, "seeds_needed": None, "cases_needed": 900, "seed_var": 1.0, "case_var": 2.0}
+    (said,) = notes(made(of_validation, UNDECIDED, -0.01, 0.03, **known))
+    assert said == (
+        "80 % of such studies find a difference of 4.0 points; most of the uncertainty is the validation images'."
+        " To detect 2.0 points takes more validation images, not more seeds: about 900."
+    )
+
+
+def test_epochs_are_told_as_epochs():
+    of_epochs = claim("peak_epoch", on="val_loss", margin=1.0, arm="a", below=10)
+    assert sentence(made(of_epochs, SUPPORTED, -4.0, -2.0)) == (
+        "The epoch of the best validation loss with a should average 6.0 to 8.0 epochs over new runs: below"
+        " 10.0 epochs."
+    )
 
 
 def test_the_share_of_seed_pairs_that_show_the_claimed_order_is_said_last():
@@ -339,7 +413,7 @@ FINDS = "80 % of such studies find a difference of 3.5 points; most of the uncer
          ["Two seeds carry this: without them, the difference is less than half as large or turns round, and the"
           " others agree."]),
         ("same", SUPPORTED, {"agreed": 400},
-         ["Both sides call every test image alike in every seed: does what was varied do anything?"]),
+         ["Both sides call all test images alike in every seed: does what was varied do anything?"]),
         ("best", NOT_SUPPORTED, {"agreed": 400}, []),
         ("rises", SUPPORTED, {"monotone": 0.0123}, ["The order holds in every step from level to level (p .012)."]),
         ("rises", SUPPORTED, {"monotone": 0.3},
@@ -371,7 +445,7 @@ FINDS = "80 % of such studies find a difference of 3.5 points; most of the uncer
         ("better", UNDECIDED, {"mdd": 0.035, "seeds_needed": 20, "cases_needed": 1200},
          [f"{FINDS} the seeds'. To detect 2.0 points takes about 20 seeds, or about 1,200 test images."]),
         ("better", UNDECIDED, {"mdd": 0.035, "seeds_needed": 10, "cases_needed": 400},
-         [f"{FINDS} the seeds'. It would probably have found 2.0 points; what there is may be smaller."]),
+         [f"{FINDS} the seeds'. This study would probably have found 2.0 points; what there is may be smaller."]),
     ],
 )  # fmt: skip
 def test_notes_say_what_else_a_reader_must_know(kind, verdict, special, said):

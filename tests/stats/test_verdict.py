@@ -150,11 +150,14 @@ UNKNOWN = (0.05, math.nan)
         ("contradicted", [(-0.05, 0.0), (-0.06, 0.01)], 1),
         ("not supported", [(0.0, 0.01), (-0.02, 0.01), (0.01, 0.005)], 1),
         ("undecided", [(0.03, 0.01), (0.02, 0.02), (0.01, 0.001)], 1),
-        ("undecided", [(-0.03, 0.01), UNKNOWN, (0.02, 0.01)], 1),
+        # behind somewhere: that leaves it open, not what nothing is known of
+        ("undecided", [(-0.01, 0.01), UNKNOWN, (0.02, 0.01)], 0),
+        ("undecided", [(0.03, 0.01), UNKNOWN, (0.02, 0.01)], 1),
         ("undecided", [(0.01, 0.01), (0.0, 0.0)], 1),
         ("undecided", [(-0.01, 0.01), (0.0, 0.0)], 0),
-        ("undecided", [(0.01, 0.01), (0.05, 0.0)], 0),
-        ("undecided", [(-0.01, 0.01), (-0.05, 0.0)], 1),
+        # without variance nothing is known of it
+        ("undecided", [(0.01, 0.01), (0.05, 0.0)], 1),
+        ("undecided", [(-0.01, 0.01), (-0.05, 0.0)], 0),
         ("undecided", [(0.005, 0.01), (0.0, 0.0)], 1),
         ("supported", [(0.06, 0.01)], 0),
     ],

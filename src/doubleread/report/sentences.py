@@ -18,7 +18,7 @@ def amount(metric: str, value: float) -> str:
         return f"{100 * size:.1f} points"
     if metric == "seconds":
         return f"{size:.1f} s"
-    if _counts_epochs(metric):
+    if words.counts_epochs(metric):
         return f"{size:.1f} epochs"
     return f"{size:.4f}" if "loss" in metric else f"{size:.3f}"
 
@@ -35,23 +35,20 @@ def sentence(result: ClaimResult) -> str:
     """Return the verdict in words: what new runs on new images should show, or what is still open."""
     claim, estimate = result.claim, result.estimate
     if result.decision.qualifier in ("one run each", "too few seeds"):
-        n = len(result.seeds)
-        return f"{n} {'seed is' if n == 1 else 'seeds are'} too few for a verdict: it takes {FEWEST_SEEDS}."
+        return f"{_too_few(len(result.seeds))}: it takes {FEWEST_SEEDS}."
     if not result.seeds:
         return f"There is nothing to judge it by: no seed has {what(claim.metric)} of all its arms."
+    if result.decision.qualifier == "not measured" and len(result.seeds) < FEWEST_SEEDS:
+        return f"With {result.rival} {_too_few(len(result.seeds))}: it takes {FEWEST_SEEDS}."
     if math.isnan(estimate.lo):
         why = "its arms were scored on different ones, or on too few subjects"
         unknown = f"how much {what(claim.metric)} varies with the images is unknown"
         return f"There is nothing to judge it by: {unknown}, for {why}."
     if result.decision.qualifier == "no variation":
-        if claim.kind == "one arm":
-            same = f"value, {words.value_text(claim.metric, estimate.value + claim.offset)}"
-        else:
-            same = f"difference, {signed(claim.metric, estimate.value)}"
-        return f"Every seed shows the same {same}, so that its uncertainty cannot be told."
+        return f"Every seed shows the same {_same(result)}, so that its uncertainty cannot be told."
     if result.decision.qualifier == "too few test images":
         return (
-            f"In no seed is any of {result.cases} test images called otherwise; so few do not rule out"
+            f"In no seed is any of {result.cases} {_scored(claim.metric)} called otherwise; so few do not rule out"
             f" {amount(claim.metric, claim.margin)}."
         )
     if claim.kind == "equal":
@@ -63,12 +60,28 @@ def sentence(result: ClaimResult) -> str:
     return f"{main} {_order(result)}".strip()
 
 
+def _too_few(seeds: int) -> str:
+    return f"{seeds} {'seed is' if seeds == 1 else 'seeds are'} too few for a verdict"
+
+
+def _same(result: ClaimResult) -> str:
+    claim, value = result.claim, result.estimate.value
+    if claim.kind == "one arm":
+        return f"value, {words.value_text(claim.metric, value + claim.offset)}"
+    if claim.kind == "equal":
+        return f"difference, {signed(claim.metric, value)} ({claim.first} less {claim.second})"
+    rival = f" to {result.rival}" if result.rival else ""
+    way = " in the claimed direction" if value else ""
+    return f"difference{rival}, {signed(claim.metric, claim.sign * value)}{way}"
+
+
 def notes(result: ClaimResult) -> list[str]:
     """Return what else a reader of the verdict must know: seeds left out, collapsed runs, what would decide it."""
     said = [] if result.look is None else [_look(result, result.look)]
     if result.verdict is Verdict.UNDECIDED and result.decision.qualifier is None and _alone(result):
+        shown = "shown" if result.claim.sign * result.estimate.value > 0 else "contradicted"
         said.append(
-            f"Alone it would be shown (p {words.p_text(result.decision.p)}); among {result.family} claims it is not."
+            f"Alone it would be {shown} (p {words.p_text(result.decision.p)}); among {result.family} claims it is not."
         )
     if result.verdict is Verdict.UNDECIDED and not math.isnan(result.mdd) and result.decision.qualifier is None:
         said.append(_what_it_takes(result))
@@ -88,7 +101,8 @@ def notes(result: ClaimResult) -> list[str]:
         less = "the difference is less than half as large or turns round, and the others agree"
         said.append(f"{which} this: without {it}, {less}.")
     if result.agreed and result.claim.kind in ("two arms", "equal"):
-        said.append("Both sides call every test image alike in every seed: does what was varied do anything?")
+        images = _scored(result.claim.metric)
+        said.append(f"Both sides call all {images} alike in every seed: does what was varied do anything?")
     if not math.isnan(result.monotone):
         each = "holds in every step" if result.monotone < 0.05 else "is not shown for every step"
         said.append(f"The order {each} from level to level (p {words.p_text(result.monotone)}).")
@@ -118,12 +132,18 @@ def look_text(results: Sequence[ClaimResult], number: int, looks: Looks, arms: i
         )
     if number == len(looks.seeds):
         return f"{said}; these are all the seeds it may have"
-    return f"{said}; {arms} arms go on to {looks.seeds[number]} seeds"
+    go_on = "1 arm goes" if arms == 1 else f"{arms} arms go"
+    return f"{said}; {go_on} on to {looks.seeds[number]} seeds"
 
 
 def what(metric: str) -> str:
     """Return how a metric is called in a sentence."""
     return "training time" if metric == "seconds" else words.LABELS[metric]
+
+
+def _scored(metric: str) -> str:
+    """Return which images a metric is of, where there are some."""
+    return "validation images" if metric.startswith("val_") else "test images"
 
 
 def _images(metric: str) -> str:
@@ -134,11 +154,6 @@ def _images(metric: str) -> str:
     if training or curve_metric(metric) is not None:
         return "runs"
     return "runs on new images from this source"
-
-
-def _counts_epochs(metric: str) -> bool:
-    curve = curve_metric(metric)
-    return curve is not None and curve.unit == "epochs"
 
 
 def _range(metric: str, lo: float, hi: float) -> str:
@@ -164,7 +179,7 @@ def _decided(result: ClaimResult) -> str:
         more = "higher" if ahead else "lower"
         return _start(turn, f"in {called} the difference {first} is {more} than {second}, by {by} on average {over}.")
     pair = f"a new pair of {_images(metric)}"
-    if _counts_epochs(metric):
+    if words.counts_epochs(metric):
         sooner = "earlier" if not ahead else "later"
         return _start(turn, f"{called} should come {by} {sooner} with {first} than with {second}, on average {over}.")
     if direction(metric):
@@ -193,12 +208,22 @@ def _open(result: ClaimResult) -> str:
     if result.verdict is not Verdict.NOT_SUPPORTED:
         return f"{why}; the difference{rival} in {what(metric)} may be {span_}."
     if result.decision.qualifier == "no practical difference":
-        return f"If there is a difference{rival} at all, it is below {margin}, either way ({span_})."
+        return f"If there is a difference{rival} at all, it is below {margin}, either way ({span_}).{_past(result)}"
     span_ = span_.removesuffix(" in the claimed direction")
     ruled_out = f"a difference{rival} of {margin} or more in the claimed direction is ruled out"
     if max(claim.sign * result.estimate.lo, claim.sign * result.estimate.hi) < 0:
         return f"It points the other way, and {ruled_out} ({span_})."
-    return f"{_start('', ruled_out)} ({span_})."
+    return f"{_start('', ruled_out)} ({span_}).{_past(result)}"
+
+
+def _past(result: ClaimResult) -> str:
+    """Return why an interval reaches past a margin that is ruled out, where it does: the test is of one side."""
+    claim, e = result.claim, result.estimate
+    gains = (claim.sign * e.lo, claim.sign * e.hi)
+    both = claim.kind == "equal" or result.decision.qualifier == "no practical difference"
+    if max(gains) < claim.margin and (not both or min(gains) > -claim.margin):
+        return ""
+    return " The interval, which leaves 2.5 % on either side, reaches past that; the test leaves 5 % on one."
 
 
 def _why_open(result: ClaimResult) -> str:
@@ -215,8 +240,9 @@ def _why_open(result: ClaimResult) -> str:
 
 
 def _alone(result: ClaimResult) -> bool:
-    """Tell whether a claim that is open would not be, were it the only one."""
-    return result.claim.kind != "equal" and result.family > 1 and result.decision.p < ALPHA
+    """Tell whether a claim that is open would not be, were it the only one; its interval knows of the looks."""
+    decided = result.decision.p < ALPHA and not result.estimate.lo <= 0 <= result.estimate.hi
+    return result.claim.kind != "equal" and result.family > 1 and decided
 
 
 def _claimed(result: ClaimResult, e: Estimate) -> str:
@@ -233,7 +259,7 @@ def _equal(result: ClaimResult) -> str:
     metric, between = claim.metric, _claimed(result, result.estimate)
     margin = amount(metric, claim.margin)
     if result.verdict is Verdict.SUPPORTED:
-        return f"In {what(metric)} they differ by less than {margin} ({between})."
+        return f"In {what(metric)} they differ by less than {margin} ({between}).{_past(result)}"
     if result.verdict is Verdict.CONTRADICTED:
         return f"In {what(metric)} they differ by more than {margin} ({between})."
     return f"{_why_open(result)}; whether they differ by less than {margin} in {what(metric)} is not shown ({between})."
@@ -260,19 +286,20 @@ def _order(result: ClaimResult) -> str:
 
 def _what_it_takes(result: ClaimResult) -> str:
     metric, margin = result.claim.metric, amount(result.claim.metric, result.claim.margin)
-    most = "the seeds'" if result.estimate.seed_var > result.estimate.case_var else "the test images'"
+    images = _scored(result.claim.metric)
+    most = "the seeds'" if result.estimate.seed_var > result.estimate.case_var else f"the {images}'"
     text = f"80 % of such studies find a difference of {amount(metric, result.mdd)}; most of the uncertainty is {most}."
     seeds, cases = result.seeds_needed, result.cases_needed
     more_seeds = seeds is not None and seeds > len(result.seeds)
     more_cases = cases is not None and cases > result.cases
     if seeds is None and cases is None and result.cases:
-        return f"{text} To detect {margin} takes more test images and more seeds too."
+        return f"{text} To detect {margin} takes more {images} and more seeds too."
     if seeds is None and more_cases:
-        return f"{text} To detect {margin} takes more test images, not more seeds: about {cases:,}."
+        return f"{text} To detect {margin} takes more {images}, not more seeds: about {cases:,}."
     if more_seeds:
-        images = f", or about {cases:,} test images" if more_cases else ""
-        return f"{text} To detect {margin} takes about {seeds:,} seeds{images}."
-    return f"{text} It would probably have found {margin}; what there is may be smaller."
+        instead = f", or about {cases:,} {images}" if more_cases else ""
+        return f"{text} To detect {margin} takes about {seeds:,} seeds{instead}."
+    return f"{text} This study would probably have found {margin}; what there is may be smaller."
 
 
 def _one_run_each(single: OneRunEach, cases: int) -> str:

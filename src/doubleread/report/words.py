@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from doubleread.analysis import ArmResult, Spread, StudyResult
-from doubleread.metrics import CASE_METRICS, CLASS_METRICS, CURVE_METRICS, is_share
+from doubleread.metrics import CASE_METRICS, CLASS_METRICS, CURVE_METRICS, curve_metric, is_share
 from doubleread.nouns import INTENDED_USE as INTENDED_USE
 from doubleread.stats import Estimate
 from doubleread.study import NUMBER, Arm, Experiment, Reported, Study, label_of
@@ -102,6 +102,12 @@ def training_columns(experiment: Experiment) -> tuple[str, ...]:
     return (*TRAINING_COLUMNS, *more)
 
 
+def counts_epochs(metric: str) -> bool:
+    """Tell whether a metric is a number of epochs: when the best one came, say."""
+    curve = curve_metric(metric)
+    return curve is not None and curve.unit == "epochs"
+
+
 def value_text(metric: str, value: float) -> str:
     """Return a metric's value as people read it; percent for accuracies and their kind."""
     if math.isnan(value):
@@ -110,8 +116,8 @@ def value_text(metric: str, value: float) -> str:
         text = f"{100 * value:.2f} points"
     elif metric in PERCENT:
         text = f"{100 * value:.2f} %"
-    elif metric == "seconds":
-        text = f"{value:.1f} s"
+    elif metric == "seconds" or counts_epochs(metric):
+        text = f"{value:.1f} {unit(metric)}"
     else:
         text = f"{value:.4f}" if "loss" in metric else f"{value:.3f}"
     return text.replace("-", "−")
@@ -125,9 +131,11 @@ def p_text(p: float) -> str:
 
 
 def unit(metric: str) -> str:
-    """Return the unit that a value of the metric is shown with, if it has one: percent, points, or seconds."""
+    """Return the unit that a value of the metric is shown with, if it has one: percent, points, seconds, epochs."""
     if metric == "seconds":
         return "s"
+    if counts_epochs(metric):
+        return "epochs"
     return "points" if metric in POINTS else "%"
 
 

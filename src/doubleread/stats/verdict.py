@@ -90,7 +90,7 @@ def deciding(question: Question, verdict: Verdict) -> int:
 
     Of “best of all”: supported, the comparison with the largest p; contradicted, the loss with the smallest;
     not supported, the rival over which a gain of the margin is ruled out most clearly; undecided, the rival that it
-    is least ahead of.
+    is least ahead of, or, where it is ahead of all others, one that nothing can be said of.
     """
     tests = _each(question)
     if verdict is Verdict.SUPPORTED:
@@ -100,17 +100,18 @@ def deciding(question: Question, verdict: Verdict) -> int:
     elif verdict is Verdict.NOT_SUPPORTED:
         ranks = [test.below_margin for test in tests]
     else:
-        ranks = [_ahead(gain) for gain in question.gains]
+        behind = any(test.sign <= 0 and not math.isnan(test.difference) for test in tests)
+        unknown = math.inf if behind else -math.inf
+        ranks = [
+            unknown if math.isnan(test.difference) else _ahead(gain)
+            for gain, test in zip(question.gains, tests, strict=True)
+        ]
     return int(np.argmin([math.inf if math.isnan(rank) else rank for rank in ranks]))
 
 
 def _ahead(gain: Estimate) -> float:
-    """Return how far ahead a gain is, in standard errors; what is unknown is what leaves a claim open."""
-    if math.isnan(gain.se):
-        return -math.inf
-    if gain.se > 0:
-        return gain.value / gain.se
-    return math.copysign(1e9, gain.value) if gain.value else 0.0
+    """Return how far ahead a gain is, in standard errors."""
+    return gain.value / gain.se if gain.se > 0 else 0.0
 
 
 def holm(p_M: Sequence[float]) -> list[float]:
