@@ -58,6 +58,7 @@ def test_runs_without_a_twin_have_two_sets(run):
 def test_what_is_measured_does_not_depend_on_how_many_draws_there_are(run):
     few, many = (redraws(run, draws).cross_fitted(run.val, youden, True) for draws in (10, 60))
     assert [rates.shape for rates in few] == [(11,), (11,)]
+    assert [rates.shape for rates in redraws(run, 1).cross_fitted(run.val, youden, True)] == [(2,), (2,)]
     assert [rates.shape for rates in many] == [(61,), (61,)]
     assert [rates[0] for rates in few] == [rates[0] for rates in many]
     alone = redraws(run, 10).cross_fitted(run.val, youden, False)
@@ -68,12 +69,13 @@ def test_rates_are_the_mean_over_the_ways_to_make_the_folds(run):
     # the seed of the folds is the first that the generator gives
     fold_seed = int(np.random.default_rng(7).integers(2**31))
     rng = np.random.Generator(np.random.PCG64(fold_seed))
-    folds = np.stack([folds_of(run.val.labels_N, run.val.subjects_N, rng) for _ in range(REPEATS)], axis=1)
-    cuts = cuts_of(run.val.labels_N, run.val.logits_N)
+    part = run.test
+    folds = np.stack([folds_of(part.labels_N, part.subjects_N, rng) for _ in range(REPEATS)], axis=1)
+    cuts = cuts_of(part.labels_N, part.logits_N)
     weigh = redraws(run)
-    found = weigh.cross_fitted(run.val, youden, True)
+    found = weigh.cross_fitted(part, youden, True)
     measured = cross_fitted_rates(cuts, youden, np.ones(folds.shape), folds)
-    again = cross_fitted_rates(cuts, youden, weigh.weights(run.val)[:, 1:], folds[:, :1])
+    again = cross_fitted_rates(cuts, youden, weigh.weights(part)[:, 1:], folds[:, :1])
     for rates, first, rest in zip(found, measured, again, strict=True):
         assert rates[0] == pytest.approx(first.mean())
         assert rates[1:] == pytest.approx(rest)

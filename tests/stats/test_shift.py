@@ -58,10 +58,73 @@ def test_subjects_are_kept_whole(rng):
     assert domain_classifier(features, second, subjects, NAMES, rng, 199).p > 0.01
 
 
-def test_too_few_subjects_say_nothing(rng):
-    found = domain_classifier(rng.normal(size=(10, 3)), np.arange(10) >= 9, np.arange(10), NAMES, rng, 9)
-    assert math.isnan(found.p)
-    assert math.isnan(found.auroc)
+@pytest.mark.parametrize(("n", "first"), [(10, 9), (10, 1), (10, 10), (0, 0)])
+def test_too_few_subjects_say_nothing(rng, n, first):
+    found = domain_classifier(rng.normal(size=(n, 3)), np.arange(n) >= first, np.arange(n), NAMES, rng, 9)
+    assert (found.cases, found.feature) == ((first, n - first), "")
+    assert all(math.isnan(value) for value in (found.p, found.auroc, found.feature_auroc))
+
+
+def test_two_subjects_on_each_side_say_something(rng):
+    found = domain_classifier(rng.normal(size=(4, 3)), np.arange(4) >= 2, np.arange(4), NAMES, rng, 9)
+    assert 0 < found.p <= 1
+    # both of them on both sides
+    both = domain_classifier(rng.normal(size=(8, 3)), np.arange(8) >= 4, np.arange(8) % 2, NAMES, rng, 9)
+    assert 0 < both.p <= 1
+    alone = domain_classifier(rng.normal(size=(8, 3)), np.arange(8) >= 4, np.zeros(8, dtype=int), NAMES, rng, 9)
+    assert math.isnan(alone.p)
+
+
+def test_a_feature_that_is_lower_in_the_second_set_is_named_too(rng):
+    second, features = np.arange(100) >= 60, rng.normal(size=(100, 3))
+    features[second, 2] -= 3
+    found = domain_classifier(features, second, np.arange(100), NAMES, rng, 19)
+    assert (found.feature, found.cases) == ("c", (60, 40))
+    assert found.feature_auroc == pytest.approx(roc_auc_score(second, features[:, 2]))
+    assert found.feature_auroc < 0.1
+
+
+def by_hand(features, second, subjects, rng, permutations):
+    """Return AUROC and p of the domain classifier, written out: ridge regression in closed form, case by case."""
+    names = np.unique(subjects)
+    fold_of = dict(zip(names, rng.permutation(len(names)) % 5, strict=True))
+    folds = np.array([fold_of[subject] for subject in subjects])
+    columns = []
+    for column in features.T:
+        scaled = np.clip((column - column.mean()) / column.std(), -4, 4) if column.std() > 0 else 0 * column
+        columns += [(scaled, scaled**2)]
+    design = np.stack([one for one, _ in columns] + [two for _, two in columns], axis=1)
+
+    def auroc(target):
+        scores = np.zeros(len(target))
+        for fold in range(5):
+            train, rest = folds != fold, folds == fold
+            x, y = design[train] - design[train].mean(axis=0), target[train] - target[train].mean()
+            weights = np.linalg.solve(x.T @ x + 10 * np.eye(x.shape[1]), x.T @ y)
+            scores[rest] = design[rest] @ weights
+        return roc_auc_score(target, scores)
+
+    # a subject that stands in both sets is one of each
+    units = sorted({(subject, set_) for subject, set_ in zip(subjects, second, strict=True)})
+    of_unit = np.array([set_ for _, set_ in units])
+    place = [units.index((subject, set_)) for subject, set_ in zip(subjects, second, strict=True)]
+    found = auroc(second)
+    permuted = [auroc(rng.permutation(of_unit)[place]) for _ in range(permutations)]
+    return found, (1 + sum(value >= found - 1e-12 for value in permuted)) / (1 + permutations)
+
+
+def test_it_is_ridge_regression_with_subjects_kept_whole_and_permuted():
+    rng = np.random.default_rng(5)
+    subjects = np.repeat(np.arange(20), 4)
+    second = np.where(subjects < 4, np.arange(80) % 2 == 0, subjects < 11)
+    features = np.column_stack([0.1 * rng.normal(size=80) + 3 + 0.05 * second, rng.normal(size=80), np.ones(80)])
+    # an odd image on either side
+    features[:2, 1] = 40, -40
+    found = domain_classifier(features, second, subjects, NAMES, np.random.default_rng(9), 150)
+    auroc, p = by_hand(features, second, subjects, np.random.default_rng(9), 150)
+    assert found.auroc == pytest.approx(auroc)
+    assert found.p == pytest.approx(p)
+    assert 0.05 < p < 0.95, "else it would hardly depend on the permutations"
 
 
 def test_features_that_are_all_the_same_say_nothing(rng):

@@ -548,3 +548,15 @@ def test_a_mistake_inside_a_claim_of_a_file_of_claims(tmp_path):
 
 def test_no_file_can_be_called_so():
     assert refusal(load_claims, "~nobody-is-called-so/x", ["a"]).startswith("--claims: not a usable path (")
+
+
+def test_an_arm_called_by_its_whole_name():
+    whole = claim_of(better="batch/16", than="batch/4")
+    assert (whole.first, whole.second) == ("batch size 16", "batch size 4")
+    assert (whole.better_arm, whole.than_arm) == ("batch/16", "batch/4")
+
+
+def test_a_comma_in_the_name_of_a_file_is_a_part_of_it():
+    raw = small_study("phantom", margin={"accuracy": 2})
+    raw["experiments"]["batch"]["claims"] = [{**CLAIM, "better": 4, "than": 8}]
+    assert refusal(parse_study, raw, place="a, b.yaml").startswith("a, b.yaml, margin.accuracy: margin 2; expected")

@@ -32,6 +32,17 @@ def test_a_recipe_that_stands_in_two_experiments_is_planned_once():
     assert len({run.run_id for run in plan.runs}) == len(plan.runs)
 
 
+def test_data_that_is_prepared_otherwise_is_other_data():
+    def key(**changes):
+        raw = small_study("phantom")
+        return data_key(parse_study({**raw, "data": {**raw["data"], **changes}}, place="s").data)
+
+    assert key(image_size=16) != key()
+    assert key(split={"val": 0.5, "by": "case", "seed": 0}) != key()
+    # applied in training
+    assert key(intensity="raw") == key()
+
+
 def test_seeds_stand_one_after_the_other():
     assert [run.seed for run in planned(small_study("phantom")).runs] == [0] * 4 + [1] * 4
 

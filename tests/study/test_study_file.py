@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from doubleread.stats import Looks, look_seeds
 from doubleread.study import load_study, parse_overrides, parse_study, yaml_file
 from doubleread.study.yaml_file import parse_mapping
 from tests.conftest import small_study
@@ -292,6 +293,7 @@ def test_yaml_is_1_2():
         ("a: " + 50 * "[" + 50 * "]", "x: nested more than 50 deep; expected at most 50"),
         ("%YAML 1.1\n---\na: 1", "x: %YAML with another version; expected YAML 1.2; delete the line"),
         ("a: &b 1\nc: &b 2", 'x: two anchors "&b"; expected each name once; rename one'),
+        ("a: [{b: .nan}, {c: 1}]", "x: the number nan; expected finite numbers; quote it if it is a text"),
         *(
             (f"a: {number}", f"x: the number {text}; expected finite numbers; quote it if it is a text")
             for number, text in ((".inf", "inf"), ("-.inf", "-inf"), ("[.nan]", "nan"), ("{b: .nan}", "nan"))
@@ -480,6 +482,23 @@ GRIDS = [
         {"factors": {"epochs.of": [1, 2]}},
         'factors.epochs.of: there is no "epochs" to set it in; name a part of the base or data',
     ),
+    (
+        {"factors": {"batch_size": [4]}, "base": {"epochs.of": 2}},
+        'base.epochs.of: there is no "epochs" to set it in; name a part of the base or data',
+    ),
+    (
+        {"factors": {"data.split": [{"val": 0.2, "bye": "case", "seed": 0}]}},
+        'factors.data.split.bye: unknown key "bye"; did you mean "by"?',
+    ),
+    (
+        {
+            "factors": {
+                "loss": [{"label": "a,b", "name": "bce"}, {"label": "a", "name": "ce"}],
+                "schedule": [{"label": "c", "name": "constant"}, {"label": "b,c", "name": "cosine"}],
+            }
+        },
+        "factors: two arms are called a,b,c; give a level another label",
+    ),
     ({"factors": {"every": [2]}}, 'factors.every: unknown path "every"; did you mean "schedule.every"?'),
 ]
 
@@ -505,6 +524,8 @@ def test_how_levels_are_called(tmp_path):
         "rate": {"factors": {"optimizer.lr": [1.0, 0.5, 1e-6]}},
         "weights": {"factors": {"loss.class_weights": ["none", "balanced", [1, 2]]}},
         "data": {"factors": {"data.source": [f"{tmp_path}/films", f"{tmp_path}/more/", "phantom"]}},
+        "subject": {"factors": {"data.subject": ["(s\\d+)/", "case"]}},
+        "stop": {"factors": {"data.positive": [None, "PNEUMONIA"]}},
         "nesterov": {
             "base": {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}},
             "factors": {"optimizer.nesterov": [True, False]},
@@ -517,5 +538,88 @@ def test_how_levels_are_called(tmp_path):
         "weights": ["none", "balanced", "[1, 2]"],
         # the way to a folder is nobody's business
         "data": ["films", "more", "phantom"],
+        "subject": ["(s\\d+)/", "case"],
+        "stop": ["none", "PNEUMONIA"],
         "nesterov": ["true", "false"],
     }
+
+
+def test_what_one_experiment_varies_is_in_no_other():
+    raw = small_study("phantom")
+    raw["experiments"] = {
+        "rate": {"title": "The rate", "factors": {"optimizer.lr": [0.1, 0.2]}},
+        "val": {"factors": {"data.split.val": [0.3, 0.4]}},
+        "batch": {"factors": {"batch_size": [4, 8]}},
+    }
+    before = copy.deepcopy(raw)
+    study = parse_study(raw, place="s")
+    found = {
+        e.name: [(arm.recipe.optimizer.lr, arm.data.split.val, arm.recipe.batch_size) for arm in e.arms]
+        for e in study.experiments
+    }
+    assert found == {
+        "rate": [(0.1, 0.25, 8), (0.2, 0.25, 8)],
+        "val": [(0.01, 0.3, 8), (0.01, 0.4, 8)],
+        "batch": [(0.01, 0.25, 4), (0.01, 0.25, 8)],
+    }
+    assert raw == before
+    assert [e.title for e in study.experiments] == ["The rate", "val", "batch"]
+    assert [e.factors for e in study.experiments] == [("optimizer.lr",), ("data.split.val",), ("batch_size",)]
+
+
+CLAIM = {"id": "c", "metric": "accuracy", "better": 4, "than": 8}
+BY_VALIDATION = {"id": "v", "metric": "val_accuracy", "better": 4, "than": 8, "margin": 0.02}
+GROWS = {"min": 6, "max": 20, "until": "decided"}
+
+
+def growing(*claims, **changes):
+    raw = small_study("phantom", seeds=GROWS, **changes)
+    raw["experiments"] = {"batch": {"factors": {"batch_size": [4, 8]}, "claims": list(claims)}}
+    return parse_study(raw, place="s")
+
+
+def test_a_study_that_grows_is_looked_at_and_decided_by_something():
+    study = growing(CLAIM)
+    assert study.seeds == tuple(range(20))
+    assert study.looks == Looks(look_seeds(6, 20))
+    assert parse_study(small_study("phantom", seeds=[3, 5]), place="s").looks is None
+    assert refusal(growing) == (
+        "s, seeds.until: there is no claim to be decided; expected a number of seeds; or add a claim"
+    )
+    sealed = "s, seeds.until: c is decided by the test images, which are sealed; expected a number of seeds; or claims"
+    assert refusal(growing, BY_VALIDATION, CLAIM, test="sealed") == f"{sealed} about validation"
+    assert growing(BY_VALIDATION, test="sealed").looks == growing(BY_VALIDATION).looks == study.looks
+
+
+def test_leakage_is_measured_where_it_is_asked_for():
+    for gap, expected in (({"leakage": True}, True), ({"leakage": False}, False), (None, False)):
+        assert parse_study(small_study("phantom", gap=gap), place="s").measures_leakage is expected
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "value"),
+    [
+        (0.725, "0.725", 0.725),
+        (80, "80", 80.0),
+        ("0.5", "0.5", 0.5),
+        (" about 60 ", "about 60", 60.0),
+        (">= 0.1", "≥ 0.1", None),
+        ("<=0.2", "≤ 0.2", None),
+        ("> 0.3", "> 0.3", None),
+        ("<.4", "< .4", None),
+        ("0.90 to 0.95", "0.90 to 0.95", None),
+    ],
+)
+def test_numbers_that_a_report_gives(written, text, value):
+    raw = small_study("phantom")
+    raw["experiments"]["loss"]["reported"] = {"accuracy": {"bce": written}}
+    found = parse_study(raw, place="s").experiments[0].reported["accuracy"]["loss/bce"]
+    assert (found.text, found.value) == (text, value)
+
+
+def test_a_reported_number_stands_once():
+    raw = small_study("phantom")
+    raw["experiments"]["batch"]["reported"] = {"accuracy": {4: 0.5, "4": 0.6}}
+    assert refusal(parse_study, raw, place="s") == (
+        "s, experiments.batch.reported.accuracy: arm 4 is listed twice; delete one of them"
+    )

@@ -100,12 +100,11 @@ def _design(features_NF: np.ndarray) -> np.ndarray:
 
 
 def _auroc(scores_BN: np.ndarray, positive_BN: np.ndarray) -> np.ndarray:
-    """Return the AUROC of each row, (B,)."""
+    """Return the AUROC of each row, (B,), each with both classes."""
     ranks_BN = scipy_stats.rankdata(scores_BN, axis=1)
     m_B = positive_BN.sum(axis=1)
     n_B = positive_BN.shape[1] - m_B
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return ((ranks_BN * positive_BN).sum(axis=1) - m_B * (m_B + 1) / 2) / (m_B * n_B)
+    return ((ranks_BN * positive_BN).sum(axis=1) - m_B * (m_B + 1) / 2) / (m_B * n_B)
 
 
 def outputs_differ(

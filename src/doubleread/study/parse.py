@@ -323,14 +323,12 @@ def _arm_named(key: Any, arms: tuple[Arm, ...], place: str) -> str:
     for arm in arms:
         if arm.levels == wanted or (wanted is None and arm.label == label_of(key)):
             return arm.name
-    raise UserError(
-        place, f"no arm {show(key) if wanted else label_of(key)}", did_you_mean(label_of(key), [a.label for a in arms])
-    )
+    raise UserError(place, f"no arm {label_of(key)}", did_you_mean(label_of(key), [a.label for a in arms]))
 
 
 def _number(value: Any, place: str) -> Reported:
     try:
         return _NUMBER.validate_python(value)
     except ValidationError as error:
-        expected = error.errors()[0].get("ctx", {}).get("expected", "a number")
+        expected = error.errors()[0].get("ctx", {})["expected"]
         raise UserError(place, f"got {show(value)}", f"expected {expected}") from error
