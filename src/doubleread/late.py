@@ -8,13 +8,15 @@ from typing import Any
 
 
 class Late:
-    """A module by its name; any attribute is the module's, which is loaded for the first of them."""
+    """A module by its name; any attribute is the module's, which is loaded for the first of them, and kept."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+        found = getattr(import_module(self._name), attribute)
+        setattr(self, attribute, found)
+        return found
 
 
 def late(name: str) -> Any:
