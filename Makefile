@@ -54,7 +54,7 @@ demo: .venv/installed
 	@echo "Open demo/report.html in a browser. The same on real images: $(BIN)/doubleread reproduce all --data PATH"
 
 test: .venv/installed-dev
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check src tests benchmarks tools

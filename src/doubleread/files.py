@@ -158,8 +158,7 @@ def check_target(path: Path, place: str) -> None:
     try:
         if path.is_dir() or not path.name:
             raise UserError(place, f"{path} is a folder", "expected a file", "add a file name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK) or len(os.fsencode(path.name)) > 240:
+        if not _made_writable(path.parent) or len(os.fsencode(path.name)) > 240:
             raise UserError(place, f"{path} cannot be written", next_step="give another path")
     except (OSError, ValueError) as error:
         raise UserError(place, f"{path} cannot be written ({_why(error)})", next_step="give another path") from error
@@ -171,7 +170,19 @@ def check_folder(path: Path, place: str) -> None:
     Raises:
         UserError: it is a file, or cannot be made or written to.
     """
-    check_target(path / "file", place)
+    try:
+        if path.exists() and not path.is_dir():
+            raise UserError(place, f"{path} is a file", "expected a folder", "give another path")
+        if not _made_writable(path):
+            raise UserError(place, f"{path} cannot be written to", next_step="give another path")
+    except (OSError, ValueError) as error:
+        raise UserError(place, f"{path} cannot be made ({_why(error)})", next_step="give another path") from error
+
+
+def _made_writable(folder: Path) -> bool:
+    """Make a folder; return whether files can be written in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK)
 
 
 def _why(error: Exception) -> str:

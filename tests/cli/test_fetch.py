@@ -179,7 +179,7 @@ def test_an_archive(fetching, server, monkeypatch, tmp_path):
         (["kermany", "--size", "28"], "--size: has no effect with kermany, which has one size; delete it"),
         (["--size", "28"], "--size: has no effect without NAME; name a set, or delete it"),
         (["--to", "here"], "--to: has no effect without NAME; name a set, or delete it"),
-        (["pathmnist", "--to", "file"], "--to: file/file cannot be written (File exists); give another path"),
+        (["pathmnist", "--to", "file"], "--to: file is a file; expected a folder; give another path"),
     ],
 )
 def test_bad_input(fetching, tmp_path, arguments, message):

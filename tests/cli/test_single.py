@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binomtest
 
 from doubleread.cli.single import EXPECTED, parse_run, single_command
-from doubleread.errors import UserError
 from doubleread.stats import expected_discordant, most_discordant, newcombe, pooled_p
+from tests.refusals import refusal
 from tests.stats.test_single import printed
 
 
@@ -130,6 +130,4 @@ def test_all_against_nothing(pair_of):
     ],
 )
 def test_what_cannot_be_read(text, said):
-    with pytest.raises(UserError) as caught:
-        parse_run(text)
-    assert str(caught.value) == f"single {text}: {said}"
+    assert refusal(parse_run, text) == f"single {text}: {said}"

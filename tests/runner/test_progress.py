@@ -66,6 +66,20 @@ def test_a_terminal_sees_each_worker():
     assert "loss 0.5123 train, 0.6000 val" in shown
 
 
+def test_a_name_in_brackets_is_shown_as_it_is(plain):
+    progress, out = plain
+    with progress:
+        progress.remark("runs[/old] is :cat: here")
+        progress.reading("sending to logs[/b]:x:", 1, 2)
+    assert out.getvalue() == "study: runs[/old] is :cat: here\nstudy: sending to logs[/b]:x:, 1 of 2\n"
+    out = io.StringIO()
+    with Progress(Console(file=out, width=120, force_terminal=True), "study") as progress:
+        progress.planned({"r6": ("model/[64][/b], seed 1", 30)})
+        progress.study(live())
+        progress._live.refresh()
+    assert "  model/[64][/b], seed 1  epoch 2 of 30" in out.getvalue()
+
+
 def test_reading_is_shown(plain):
     progress, out = plain
     with progress:

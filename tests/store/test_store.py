@@ -18,6 +18,7 @@ from doubleread.store import (
     write_attempt,
 )
 from doubleread.store.schema import MIGRATIONS, VERSION
+from tests.refusals import refusal
 
 RUN = {"run_id": "r1", "identity": {"seed": 0}, "recipe": {"epochs": 1}, "seed": 0, "data_hash": "d"}
 EPOCH = {
@@ -187,9 +188,7 @@ def test_reading_never_makes_a_store(tmp_path):
 def test_a_store_of_a_newer_program_is_refused(tmp_path):
     with planned(tmp_path) as store:
         store._db.execute(f"PRAGMA user_version = {VERSION + 1}")
-    with pytest.raises(UserError) as error:
-        open_store(tmp_path)
-    assert str(error.value) == (
+    assert refusal(open_store, tmp_path) == (
         f"--store {tmp_path}: schema version {VERSION + 1}; this program knows {VERSION}; install a newer doubleread"
     )
 

@@ -147,7 +147,7 @@ def test_trackers_are_checked_before_anything_trains(image_folder, tmp_path, cal
         (
             "--tensorboard",
             tmp_path / "file",
-            f"{tmp_path}/file/file cannot be written (File exists); give another path",
+            f"{tmp_path}/file is a file; expected a folder; give another path",
         ),
     ):
         code, out, err = call("run", tmp_path / "tiny.yaml", "--store", store, option, value)

@@ -380,7 +380,7 @@ def test_a_server_that_never_answers(tiny, monkeypatch):
          " a folder"),
         ("http://", 'no server in "http://"; expected http://…, https://…, sqlite:///FILE or a folder'),
         ("http://box:many", 'no server in "http://box:many"; expected http://…, https://…, sqlite:///FILE or a folder'),
-        ("/proc/nothing", "/proc/nothing/file cannot be written (No such file or directory); give another path"),
+        ("/proc/nothing", "/proc/nothing cannot be made (No such file or directory); give another path"),
         ("old", "{here}/old has runs as files, from an older MLflow; expected http://…, https://…, sqlite:///FILE or a"
          " folder; move them: mlflow migrate-filestore"),
     ],

@@ -258,8 +258,8 @@ def test_what_is_asked_for_must_be_there(tiny, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     missing = f"--store {tiny}: no study other; it has tiny; train it first"
     cases = [
-        ({"tensorboard": tmp_path / "file"}, f"--tensorboard: {tmp_path / 'file'}/file cannot be written (File exists);"
-         " give another path"),
+        ({"tensorboard": tmp_path / "file"}, f"--tensorboard: {tmp_path / 'file'} is a file; expected a folder; give"
+         " another path"),
         ({}, "track: no tracker is named; expected --mlflow URI, --tensorboard DIR or both"),
     ]  # fmt: skip
     for words, message in cases:

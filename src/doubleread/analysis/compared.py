@@ -9,6 +9,7 @@ import numpy as np
 from doubleread.analysis.evidence import Evidence, Unpaired
 from doubleread.analysis.results import ArmResult, StudyResult
 from doubleread.analysis.runs import RunResult
+from doubleread.dataset import Case
 from doubleread.stats import Estimate, contrast
 
 
@@ -16,7 +17,8 @@ from doubleread.stats import Estimate, contrast
 class ComparedArm:
     """One arm of two studies: by metric the first study's less the second's, over the seeds that both have.
 
-    `differences` is empty where `why` says that nothing can be said: other test images, fewer than two seeds.
+    `differences` is empty where `why` says that nothing can be said: other test images or labels, fewer than two
+    seeds.
     """
 
     first: ArmResult
@@ -48,26 +50,32 @@ def _compared(first: ArmResult, second: ArmResult, metrics: tuple[str, ...]) -> 
         try:
             differences = {metric: _difference(evidence, metric, seeds) for metric in metrics}
         except Unpaired:
-            why = "scored on other images"
+            same = _labels(first.done) == _labels(second.done)
+            why = "the images have other names" if same else "scored with other labels"
     return ComparedArm(first=first, second=second, seeds=tuple(seeds), differences=differences, why=why)
 
 
 def _images(runs: tuple[RunResult, ...]) -> set[tuple[str, ...]]:
     """Return the images that runs were scored on by what is in them: two sources may call other images the same."""
-    found = set[tuple[str, ...]]()
-    for run in runs:
-        assert run.logits is not None, "a finished run has logits"
-        # of a sealed study the validation images
-        rows = run.logits.test_rows if len(run.logits.test_rows) else run.logits.val_rows
-        found.add(tuple(run.data.cases[row].digest for row in rows))
-    return found
+    return {tuple(case.digest for case in _scored(run)) for run in runs}
+
+
+def _labels(runs: tuple[RunResult, ...]) -> set[tuple[int, ...]]:
+    return {tuple(case.label for case in _scored(run)) for run in runs}
+
+
+def _scored(run: RunResult) -> list[Case]:
+    assert run.logits is not None, "a finished run has logits"
+    # of a sealed study the validation images
+    rows = run.logits.test_rows if len(run.logits.test_rows) else run.logits.val_rows
+    return [run.data.cases[row] for row in rows]
 
 
 def _difference(evidence: Evidence, metric: str, seeds: list[int]) -> Estimate:
     """Return the mean difference over paired seeds, with the interval of `contrast`.
 
     Raises:
-        Unpaired: the two were scored on different images.
+        Unpaired: the two have other names or labels of the images.
     """
     arms = ("first", "second")
     covariance = evidence.covariance(metric, arms, seeds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -203,9 +204,8 @@ def analyse(study: Study, store: Store, *, unsealed: bool = False) -> StudyResul
         _refuse_changed(study, study_of(document), rows)
     wanted = [(arm, [rows[arm.name, seed] for seed in study.seeds if (arm.name, seed) in rows]) for arm in study.arms]
     if not any(found for _, found in wanted):
-        raise UserError(
-            f"--store {store.root}", f"no run of {study.name}", "", f"train it first: doubleread run {_called(study)}"
-        )
+        command = f"doubleread run {shlex.quote(_called(study))}"
+        raise UserError(f"--store {store.root}", f"no run of {study.name}", "", f"train it first: {command}")
     variants = variants_of(study) if any(VARIED in name and not name.endswith(TWIN) for name, _ in rows) else ()
     varied = [(arm, _as_trained(arm, study, rows)) for variant in variants for arm in variant.arms.values()]
     twins = leakage_variant(study).arms if study.measures_leakage else {}

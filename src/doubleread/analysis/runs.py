@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -131,10 +131,10 @@ def _run_result(
 def _logits(store: Store, row: Mapping[str, Any], sealed: bool) -> Logits:
     try:
         return read_logits(store.root, row["run_id"], sealed=sealed)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise WorkFailed(
             f"{row['arm']}, seed {row['seed']}: its logits are gone or damaged ({error}); doubleread status --store"
-            f" {store.root} --verify lists all that is, then doubleread run trains just that again"
+            f" {shlex.quote(str(store.root))} --verify lists all that is, then doubleread run trains just that again"
         ) from error
 
 

@@ -20,7 +20,7 @@ def print_result(console: Console, result: StudyResult) -> None:
     """Print a study's verdicts, its arms, and why validation and test differ."""
     print_registration(console, result.registration)
     if (said := words.seal_text(result)) is not None:
-        console.print(said, markup=False)
+        console.print(said)
     if result.claims:
         print_claims(console, result.claims, result.settings)
     print_arms(console, result)

@@ -187,16 +187,16 @@ def _bytes(data: PreparedSet) -> int:
 
 def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Sequence[Audited]) -> None:
     console = out()
-    console.print(f"{study.name}: {study.question}\n", markup=False)
+    console.print(f"{study.name}: {study.question}\n")
     for audit in audits:
         data = audit.data
-        console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", markup=False)
+        console.print(f"data: {data.meta['source']} ({data.meta['kind']}), {len(data.cases):,} cases", soft_wrap=True)
         print_audit(console, audit)
     console.print()
     for experiment in study.experiments:
-        console.print(f"{experiment.title}", markup=False, style="bold")
+        console.print(f"{experiment.title}", style="bold")
         for arm in experiment.arms:
-            console.print(f"  {arm.label}: {recipe_text(arm)}", markup=False)
+            console.print(f"  {arm.label}: {recipe_text(arm)}")
     runs = plan["runs"]
     console.print(
         f"\n{len(study.arms)} arms × {'at most ' if study.looks else ''}{len(study.seeds)} seeds:"
@@ -207,9 +207,9 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
         f"{_time(plan['seconds'])} with {plan['workers']} at once, {plan['bytes'] / 2**20:,.0f} MiB on the disk"
     )
     if study.looks is not None:
-        console.print(f"seeds: {seeds_of(study)}", markup=False)
-    console.print(f"thresholds beside 0.5: {', '.join(rule.label for rule in study.thresholds)}", markup=False)
+        console.print(f"seeds: {seeds_of(study)}")
+    console.print(f"thresholds beside 0.5: {', '.join(rule.label for rule in study.thresholds)}")
     if study.measures_leakage:
-        console.print("leakage: every arm that splits by case is trained on a split by groups too", markup=False)
+        console.print("leakage: every arm that splits by case is trained on a split by groups too")
     how = "; ".join(", ".join(compute.values()) for compute in plan["computed"])
-    console.print(f"computed by: {how}", markup=False)
+    console.print(f"computed by: {how}")

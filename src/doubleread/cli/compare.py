@@ -29,5 +29,5 @@ def print_comparison(console: Console, found: dict[str, Any]) -> None:
     console.print(arms)
     for row in found["claims"]:
         mine, theirs = row["cells"]
-        console.print(f"{row['title']}: {mine['verdict']} in {first}, {theirs['verdict']} in {second}", markup=False)
-    console.print(found["note"], markup=False)
+        console.print(f"{row['title']}: {mine['verdict']} in {first}, {theirs['verdict']} in {second}")
+    console.print(found["note"])

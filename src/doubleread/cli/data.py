@@ -39,7 +39,7 @@ def phantom_command(folder: Path, settings: list[str], as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), "images": len(source.items)})
     else:
-        out().print(f"wrote {len(source.items):,} images to {folder}\n{SYNTHETIC}", markup=False)
+        out().print(f"wrote {len(source.items):,} images to {folder}\n{SYNTHETIC}", soft_wrap=True)
 
 
 def describe_command(path: str, columns: list[str], as_json: bool) -> None:
@@ -95,7 +95,7 @@ def _print(found: dict[str, Any], names: list[str]) -> None:
     console = out()
     bad = len(found["unreadable"])
     others = f" and {bad:,} {'file' if bad == 1 else 'files'} that cannot be used" if bad else ""
-    console.print(f"{found['source']}: {found['images'] - bad:,} images{others} ({found['kind']})", markup=False)
+    console.print(f"{found['source']}: {found['images'] - bad:,} images{others} ({found['kind']})", soft_wrap=True)
     table = Table(box=None, padding=(0, 2))
     for column in ("part", "class", "images", "mean grey", "cannot be used"):
         table.add_column(column, justify="left" if column in ("part", "class") else "right")
@@ -106,10 +106,10 @@ def _print(found: dict[str, Any], names: list[str]) -> None:
     console.print(table)
     sizes = ", ".join(f"{s['width']} × {s['height']} ({s['images']:,})" for s in found["sizes"][:5])
     more = f" and {len(found['sizes']) - 5} more" if len(found["sizes"]) > 5 else ""
-    console.print(f"sizes: {sizes}{more}", markup=False)
+    console.print(f"sizes: {sizes}{more}")
     rules = ", ".join(f"{rule} ({n:,} subjects)" for rule, n in found["subject_rules"].items())
-    console.print(f"subject rules that fit every image: {rules}", markup=False)
+    console.print(f"subject rules that fit every image: {rules}")
     for bad, name in zip(found["unreadable"][:SHOWN], names, strict=False):
-        console.print(f"  {name}: {bad['reason']}", markup=False)
+        console.print(f"  {name}: {bad['reason']}", soft_wrap=True)
     if len(found["unreadable"]) > SHOWN:
         console.print(f"  and {len(found['unreadable']) - SHOWN:,} more")

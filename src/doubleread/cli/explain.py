@@ -30,7 +30,7 @@ def explain_command(
         raise UserError("--class", f'got "{towards}"', did_you_mean(towards, predictor.classes))
     found = image_files(given)
     if found.remark:
-        err().print(found.remark, markup=False, soft_wrap=True)
+        err().print(found.remark, soft_wrap=True)
     done: list[dict[str, Any]] = []
     bad: list[str] = []
     with Progress(err(), "explain") as show:
@@ -46,8 +46,8 @@ def explain_command(
         print_json(done)
     else:
         for one in done:
-            out().print(f"{one['picture']}: towards {one['towards']}; {one['check']}", markup=False, soft_wrap=True)
-        out().print(f"{NO_EVIDENCE}\n{INTENDED_USE}", markup=False)
+            out().print(f"{one['picture']}: towards {one['towards']}; {one['check']}", soft_wrap=True)
+        out().print(f"{NO_EVIDENCE}\n{INTENDED_USE}")
     if bad:
         raise unreadable(bad, len(found.files))
 

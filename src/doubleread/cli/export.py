@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -66,13 +67,13 @@ def export_command(
     what = (
         f"seeds {seeds}, averaged" if document.kind == "ensemble" else f"seed {seeds}{found.why and f' ({found.why})'}"
     )
-    out().print(f"wrote {path}: {document.study}, {document.arm}, {what}", markup=False, soft_wrap=True)
+    out().print(f"wrote {path}: {document.study}, {document.arm}, {what}", soft_wrap=True)
     if difference is not None:
         text = f"wrote {onnx}: probabilities differ from PyTorch by at most {difference:.1g} at batches of 1, 2 and 7"
-        out().print(text, markup=False, soft_wrap=True)
+        out().print(text, soft_wrap=True)
     for remark in document.remarks:
-        err().print(remark, markup=False, soft_wrap=True)
-    out().print(f"next: doubleread predict {path} IMAGE…\n{INTENDED_USE}", markup=False, soft_wrap=True)
+        err().print(remark, soft_wrap=True)
+    out().print(f"next: doubleread predict {shlex.quote(str(path))} IMAGE…\n{INTENDED_USE}", soft_wrap=True)
 
 
 def _write_onnx(path: Path, found: Exported, store: Store) -> float:

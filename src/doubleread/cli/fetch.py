@@ -29,9 +29,7 @@ def fetch_command(name: str | None, size: int | None, to: Path | None, as_json: 
     chosen, file = choose(name, size)
     folder = user_path(to or FOLDER, "--to")
     check_folder(folder, "--to")
-    err().print(
-        f"{chosen.name}: {_licence(chosen)}\n{chosen.name}: cite {chosen.citation}", markup=False, soft_wrap=True
-    )
+    err().print(f"{chosen.name}: {_licence(chosen)}\n{chosen.name}: cite {chosen.citation}", soft_wrap=True)
     with Progress(err(), chosen.name) as show:
         found = fetch_set(chosen, file, folder, show.reading)
     if as_json:
@@ -57,10 +55,10 @@ def _licence(chosen: PublicSet) -> str:
 def _print(chosen: PublicSet, found: Fetched) -> None:
     how = "fetched, and its hash is right" if found.fetched else "it was there, and its hash is right"
     console = out()
-    console.print(f"{found.path}: {how}", markup=False, soft_wrap=True)
+    console.print(f"{found.path}: {how}", soft_wrap=True)
     label = " --column label=pneumonia    # one of its 14 labels" if chosen.several else ""
     text = f"next: doubleread new {shlex.quote(str(found.path))}{label}"
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
 
 
 def _list(as_json: bool) -> None:
@@ -74,7 +72,7 @@ def _list(as_json: bool) -> None:
         sizes = ", ".join(map(str, one.sizes)) or "as taken"
         table.add_row(one.name, one.what, str(one.classes), f"{one.images:,}", sizes, one.licence)
     out().print(table)
-    out().print("doubleread data fetch NAME shows how to cite a set, and fetches it", markup=False)
+    out().print("doubleread data fetch NAME shows how to cite a set, and fetches it")
 
 
 def _described(one: PublicSet) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def judge_command(logits: str, claims: str, as_json: bool) -> None:
                     "gap": gap_json(judged.gaps)})  # fmt: skip
         return
     for line in judged.what_was_read():
-        out().print(line, markup=False)
+        out().print(line)
     out().print()
     print_claims(out(), judged.results)
     print_gaps(out(), judged.gaps)

@@ -70,7 +70,7 @@ def lr_command(
     else:
         _print(arm, found)
     if figure is not None:
-        err().print(f"wrote {figure}", markup=False, soft_wrap=True)
+        err().print(f"wrote {figure}", soft_wrap=True)
 
 
 def _check(low: float, high: float, figure: Path | None) -> None:

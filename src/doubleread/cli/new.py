@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from doubleread import disk
 from doubleread.cli.overrides import columns_of, tell_unused
 from doubleread.cli.show import out, print_json
-from doubleread.dataset import look_for_sizes, rules_that_fit
+from doubleread.dataset import by_number, look_for_sizes, rules_that_fit
 from doubleread.errors import UserError, printable
 from doubleread.files import check_target, user_path, write_text
 from doubleread.images import open_source
@@ -76,7 +77,7 @@ def new_command(path: str, out_file: Path, columns: list[str], as_json: bool) ->
     if as_json:
         print_json({"file": str(out_file), "study": study.name})
     else:
-        out().print(f"wrote {out_file}\nnext: doubleread check {out_file}", markup=False)
+        out().print(f"wrote {out_file}\nnext: doubleread check {shlex.quote(str(out_file))}", soft_wrap=True)
 
 
 def study_text(source: Source, path: str, file: str, columns: Mapping[str, str]) -> str:
@@ -85,7 +86,7 @@ def study_text(source: Source, path: str, file: str, columns: Mapping[str, str])
     Raises:
         UserError: the source has one class only.
     """
-    names = sorted({item.class_name for item in source.items})
+    names = sorted({item.class_name for item in source.items}, key=by_number)
     if len(names) < 2:
         raise UserError(path, f"one class only, {names[0]}", "expected two classes or more")
     loss, other, ranking = ("bce", "ce", "auroc") if len(names) == 2 else ("ce", "focal", "macro_auroc")

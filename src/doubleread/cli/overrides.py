@@ -47,7 +47,5 @@ def tell_unused(source: Source) -> None:
         what = f"column {names} is" if len(source.unused) == 1 else f"columns {names} are"
         err().print(
             f"{source.location}: {what} not used; if one names the subject, give --column subject=NAME",
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )

@@ -30,7 +30,7 @@ def predict_command(
     if target is not None:
         _check_own(target, [model, *found.files])
     if found.remark:
-        err().print(found.remark, markup=False, soft_wrap=True)
+        err().print(found.remark, soft_wrap=True)
     columns = ["image", *columns_of(predictor), "error"]
     kept: list[str] = []
     bad: list[Answer] = []
@@ -51,7 +51,7 @@ def predict_command(
                 bad.append(answer)
     if target is not None:
         write_text(target, "\n".join(kept) + "\n")
-    err().print(INTENDED_USE, markup=False, highlight=False)
+    err().print(INTENDED_USE)
     if bad:
         raise unreadable([f"{one.image}: {one.error}" for one in bad], len(found.files))
 

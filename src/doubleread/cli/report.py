@@ -94,4 +94,4 @@ def report_command(
         print_comparison(out(), comparison_section(result, beside))
     out().print(words.INTENDED_USE)
     for path in written:
-        err().print(f"wrote {path}", markup=False, soft_wrap=True)
+        err().print(f"wrote {path}", soft_wrap=True)

@@ -32,6 +32,6 @@ def serve_command(
         if as_json:
             print_json({"address": address, "store": str(store)})
         else:
-            err().print(f"{address}  (Ctrl-C stops it)", markup=False, soft_wrap=True)
+            err().print(f"{address}  (Ctrl-C stops it)", soft_wrap=True)
 
     serve(store, host=host, port=port, token=token, names=names, studies_folder=studies, model=model, say=say)

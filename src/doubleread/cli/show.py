@@ -11,12 +11,17 @@ from rich.console import Console
 
 def out() -> Console:
     """Return the console of standard output; a file or a pipe has room for the whole table."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+    return _console(stderr=False, width=None if sys.stdout.isatty() else 180)
 
 
 def err() -> Console:
     """Return the console of standard error, where progress and remarks go."""
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True, width=None)
+
+
+def _console(*, stderr: bool, width: int | None) -> Console:
+    # paths and names are printed as they are: `runs[old]` is no markup, `a:cat:b` no picture
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(value: Any) -> None:

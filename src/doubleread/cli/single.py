@@ -95,7 +95,7 @@ def parse_run(text: str) -> Run:
         raise UserError(place, f"{cases:,} images", f"expected 1 to {MOST_CASES:,}", "check the second number")
     if match.re is _COUNTS:
         if (right := int(match[1])) > cases:
-            raise UserError(place, "more right than images", EXPECTED, f"did you mean {cases}/{right}?")
+            raise UserError(place, "more right than images", f"{EXPECTED}; did you mean {cases}/{right}?")
         return Run(right=right, cases=cases)
     exact = Fraction(match[1]) / 100 * cases
     if exact > cases:

@@ -26,17 +26,17 @@ def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[st
         return
     for study in found:
         counts = ", ".join(f"{n} {state}" for state, n in study["runs"].items() if n and state != "planned")
-        out().print(f"{study['study']}: {study['runs']['planned']} runs: {counts}", markup=False)
+        out().print(f"{study['study']}: {_runs(study['runs']['planned'])}: {counts}")
         for run in study["running"]:
-            out().print(f"  {run['arm']}, seed {run['seed']}: epoch {run['epoch']} of {run['epochs']}", markup=False)
+            out().print(f"  {run['arm']}, seed {run['seed']}: epoch {run['epoch']} of {run['epochs']}")
         for line in _queue_lines(study["queue"]):
-            out().print(f"  {line}", markup=False)
+            out().print(f"  {line}")
         if study["seconds_left"] is not None:
-            out().print(f"  about {study['seconds_left']:.0f} s of training left for each worker at work", markup=False)
+            out().print(f"  about {study['seconds_left']:.0f} s of training left for each worker at work")
         for run in study["not_done"]:
-            out().print(f"  {run['arm']}, seed {run['seed']}: {run['state']}, {run['reason']}", markup=False)
+            out().print(f"  {run['arm']}, seed {run['seed']}: {run['state']}, {run['reason']}", soft_wrap=True)
     if silent:
-        out().print(f"the queue of Slurm does not say how its jobs stand: {silent}", markup=False)
+        out().print(f"the queue of Slurm does not say how its jobs stand: {silent}", soft_wrap=True)
 
 
 def _add_queues(store: Store, studies: Sequence[dict[str, Any]]) -> str:
@@ -57,6 +57,10 @@ def _of_study(job: Waiting, run_ids: set[str]) -> dict[str, Any]:
     return {"job": job.job, "state": job.state, "reason": job.reason, "starts": job.starts, "runs": runs}
 
 
+def _runs(number: int) -> str:
+    return f"{number} {'run' if number == 1 else 'runs'}"
+
+
 def _queue_lines(queue: Sequence[Mapping[str, Any]] | None) -> list[str]:
     """Return a line for each state of jobs, with the reason of those that wait."""
     alike: dict[tuple[str, str], list[int]] = {}
@@ -64,7 +68,6 @@ def _queue_lines(queue: Sequence[Mapping[str, Any]] | None) -> list[str]:
         reason = "" if job["reason"] == "None" else f" ({job['reason']})"
         alike.setdefault((job["state"].lower(), reason), []).append(job["runs"])
     return [
-        f"Slurm: {len(runs)} {'job' if len(runs) == 1 else 'jobs'} {state}{reason},"
-        f" {sum(runs)} {'run' if sum(runs) == 1 else 'runs'} to go"
+        f"Slurm: {len(runs)} {'job' if len(runs) == 1 else 'jobs'} {state}{reason}, {_runs(sum(runs))} to go"
         for (state, reason), runs in sorted(alike.items())
     ]

@@ -30,7 +30,6 @@ def track_command(name: str, mlflow: str | None, tensorboard: Path | None, store
         for one in found:
             out().print(
                 f"{one.target}: {one.sent} sent, {one.there} already there, {one.failed} failed",
-                markup=False,
                 soft_wrap=True,
             )
     if missing := not_sent(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,10 @@ def run_command(
         print_json(_summary(study, store, None, counts))
     elif counts.done or counts.diverged:
         print_result(out(), open_results(study, store=store).result)
-        out().print(f"{_counted(counts)}\nnext: doubleread report {study.name} --store {store} --html report.html")
+        then = f"doubleread report {study.name} --store {shlex.quote(str(store))} --html report.html"
+        out().print(f"{_counted(counts)}\nnext: {then}", soft_wrap=True)
     for line in tracking.lines(study.name, store) if tracking is not None else ():
-        err().print(f"{study.name}: {line}", markup=False, soft_wrap=True)
+        err().print(f"{study.name}: {line}", soft_wrap=True)
     _end(counts, study, store)
 
 
@@ -73,8 +75,9 @@ def reproduce_command(
     summaries: list[dict[str, Any]] = []
     every: list[Counts] = []
     for study in studies:
-        if study.data.source == "phantom":
-            err().print(f"{study.name}: {words.SYNTHETIC}", markup=False)
+        source = study.data.source
+        if (source.get("name") if isinstance(source, dict) else source) == "phantom":
+            err().print(f"{study.name}: {words.SYNTHETIC}")
         counts = _train(study, store, how)
         every.append(counts)
         summaries.append(_summary(study, store, page, counts))
@@ -88,9 +91,9 @@ def reproduce_command(
         print_json(summaries if which == "all" else summaries[0])
     else:
         for result, counts in zip(results, every, strict=True):
-            out().print(f"{result.study.name}: {_counted(counts)}\n", markup=False)
+            out().print(f"{result.study.name}: {_counted(counts)}\n")
             print_result(out(), result)
-        out().print(f"{words.INTENDED_USE}\nreport: {page}", markup=False)
+        out().print(f"{words.INTENDED_USE}\nreport: {page}", soft_wrap=True)
     for study, counts in zip(studies, every, strict=True):
         _end(counts, study, store)
 

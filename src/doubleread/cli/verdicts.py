@@ -31,7 +31,7 @@ def print_claims(console: Console, results: Sequence[ClaimResult], settings: Seq
 def print_registration(console: Console, kept: Registration | None) -> None:
     """Say it where the claims are not those that were made before the runs."""
     for line in registration_lines(kept) if kept is not None else []:
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _print_claim(console: Console, result: ClaimResult, settings: Sequence[Setting]) -> None:

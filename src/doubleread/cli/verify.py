@@ -38,8 +38,8 @@ def _print(checked: Verified) -> None:
     damaged += [(f"prepared set {name}", why) for name, why in checked.damaged_sets.items()]
     sets = f"{checked.sets} prepared {'set' if checked.sets == 1 else 'sets'}"
     read = f"{checked.runs} {'run' if checked.runs == 1 else 'runs'} and {sets} read"
-    out().print(f"{read}, {len(damaged)} damaged", markup=False)
+    out().print(f"{read}, {len(damaged)} damaged")
     for name, why in damaged:
-        out().print(f"  {name}: {why}", markup=False)
+        out().print(f"  {name}: {why}", soft_wrap=True)
     if not checked.marked:
         out().print("  not marked, because the store is in use or cannot be written to; ask again when it can")

@@ -12,6 +12,7 @@ from doubleread.dataset.prepared import (
     prepared_folders,
 )
 from doubleread.dataset.reading import Progress, no_progress
+from doubleread.dataset.select import by_number
 from doubleread.dataset.subjects import rules_that_fit
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PreparedSet",
     "Progress",
     "SharedSet",
+    "by_number",
     "check_source",
     "damage_of",
     "look_for_sizes",

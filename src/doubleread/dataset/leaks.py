@@ -75,8 +75,8 @@ def refuse_leaks(meta: Mapping[str, Any]) -> None:
     raise UserError(
         "data.split",
         "\n".join(leaks) + "\n",
-        "split by: group, or remove what the source's own test part shares",
-        'or state why it is allowed with allow_leakage: "why"',
+        next_step="split by: group, or remove what the source's own test part shares; or state why it is allowed with"
+        ' allow_leakage: "why"',
     )
 
 

@@ -331,7 +331,7 @@ def _usable(source: Source, data: DataSpec, checked: Mapping[str, Checked]) -> l
         raise UserError(
             "data.source",
             f"{len(bad):,} of {len(source.items):,} images cannot be used:\n{listed}{more}\n",
-            f"mend or remove them{NAMED if source.kind == 'dicom' else ''}",
-            "or --set data.skip_unreadable=true",
+            next_step=f"mend or remove them{NAMED if source.kind == 'dicom' else ''}; or"
+            " --set data.skip_unreadable=true",
         )
     return [index for index, item in enumerate(source.items) if checked[item.case].reason is None]

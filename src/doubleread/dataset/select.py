@@ -52,8 +52,8 @@ def select(
     labels = np.array([classes.index(item.class_name) for item in kept], dtype=np.int64)
     subjects, rule, rejected = subjects_of(kept, data.subject)
     if rule == "case" and isinstance(data.split, DrawnSplit) and data.split.by == "subject":
-        expected = "by: subject needs a rule that finds them"
-        raise UserError("data.split.by", "subjects are not known", expected, "set data.subject")
+        found = "subjects are not known; by: subject needs a rule that finds them"
+        raise UserError("data.split.by", found, next_step="set data.subject")
     together = np.array(subjects)
     if by_group(data):
         together = groups_of(subjects, [str(digests[index]) for index in usable])
@@ -83,7 +83,7 @@ def classes_of(items: Sequence[Item], positive: Sequence[str] | None) -> tuple[s
         UserError: there is one class; there are two and which of them is positive cannot be told; or there are more and
             one of them is said to be.
     """
-    names = sorted({item.class_name for item in items}, key=_by_number)
+    names = sorted({item.class_name for item in items}, key=by_number)
     listed = ", ".join(names[:8])
     if len(names) == 1:
         raise UserError(
@@ -110,7 +110,8 @@ def classes_of(items: Sequence[Item], positive: Sequence[str] | None) -> tuple[s
     return next(name for name in names if name != chosen), chosen
 
 
-def _by_number(name: str) -> tuple[int, int, str]:
+def by_number(name: str) -> tuple[int, int, str]:
+    """Return a key that sorts classes by name, whole numbers first and in the order of the numbers."""
     return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
 
 
@@ -185,7 +186,7 @@ def _check_disjoint(rows_of: dict[Split, np.ndarray], subjects: tuple[str, ...],
             if other != name:
                 raise UserError(
                     "data.split.by",
-                    f"subject {subjects[row]} is in {other} and in the source's own {name} part",
-                    "by: subject needs parts that share no subject",
-                    "remove its images from one part, or split by case and state allow_leakage",
+                    f"subject {subjects[row]} is in {other} and in the source's own {name} part; by: subject needs"
+                    " parts that share no subject",
+                    next_step="remove its images from one part, or split by case and state allow_leakage",
                 )

@@ -67,8 +67,9 @@ def open_source(
         raise UserError("data.kind", f"got phantom, the source is {source}", "", "delete it")
     path = user_path(source, place)
     if not path.exists():
-        hint = 'did you mean "phantom"?' if closest(path.name, ["phantom"]) else "check the path"
-        raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", hint)
+        if closest(path.name, ["phantom"]):
+            raise UserError(place, f"nothing at {source}", f'expected {LAYOUTS}; did you mean "phantom"?')
+        raise UserError(place, f"nothing at {source}", f"expected {LAYOUTS}", "check the path")
     if kind is not None and kind not in READERS:
         raise UserError("data.kind", f'got "{kind}"', did_you_mean(kind, [*READERS, "phantom"]))
     if kind is not None and path.is_dir() == READERS[kind].is_file:

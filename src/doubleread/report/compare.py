@@ -130,7 +130,8 @@ def _spread(arm: Any, metric: str) -> str:
 
 
 def _difference(metric: str, found: Estimate) -> str:
-    return span(metric, found.lo, found.hi) if found.lo == found.lo else "–"
+    # without a standard error, as of runs that agree in everything, an interval of one value would look certain
+    return span(metric, found.lo, found.hi) if found.se > 0 else "–"
 
 
 def _claim(result: ClaimResult) -> dict[str, str]:

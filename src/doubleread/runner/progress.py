@@ -89,7 +89,7 @@ class Progress:
 
     def remark(self, text: str) -> None:
         """Print a remark above whatever moves."""
-        self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._say(f"{self._title}: {text}")
 
     def planned(self, names: Mapping[str, tuple[str, int]]) -> None:
         """Take what the runs are called, and begin to count the time that they take."""
@@ -108,7 +108,11 @@ class Progress:
         # a log wants few lines: at most one in ten seconds
         if moment - self._spoken >= PLAIN_SECONDS:
             self._spoken = moment
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        # as it is: a name in brackets is no markup
+        self._console.print(Text(line), soft_wrap=True)
 
     def _summary(self, live: Live) -> str:
         finished = sum(state in (State.DONE, State.DIVERGED) for state in live.states.values())
@@ -135,7 +139,7 @@ class Progress:
             losses = (
                 f"loss {epochs[-1]['train_loss']:.4f} train, {epochs[-1]['val_loss']:.4f} val" if epochs else "starting"
             )
-            table.add_row(f"  {name}", f"epoch {len(epochs)} of {of}", losses)
+            table.add_row(Text(f"  {name}"), f"epoch {len(epochs)} of {of}", losses)
         return Group(Text(f"{self._title}: {self._summary(live)}"), bar, table)
 
 

@@ -65,9 +65,8 @@ class Jobs:
         with self._lock:
             busy = [job.study for job in self._jobs.values() if job.running]
             if busy:
-                raise UserError(
-                    f"start {study}", f"{busy[0]} is being trained", "one study at a time", "stop it, or wait"
-                )
+                found = f"{busy[0]} is being trained; one study at a time"
+                raise UserError(f"start {study}", found, next_step="stop it, or wait")
             words = [sys.executable, "-m", "doubleread", "run", what, "--store", str(self._store), "--json"]
             words += ["--seeds", str(seeds)] if seeds is not None else []
             words += ["--workers", str(workers)] if workers is not None else []

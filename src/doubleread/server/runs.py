@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -31,7 +30,6 @@ def run_details(store: Store, study: str, run_id: str) -> dict[str, Any] | None:
     epochs = store.epochs_of([run_id])[run_id]
     if not epochs and row["state"] == State.RUNNING:
         epochs = read_progress(attempt_folder(store.root, run_id, row["attempts"]))
-    record = read_record(run_folder(store.root, run_id)) or {}
     done = row["state"] == State.DONE
     return {
         "run": run_id,
@@ -43,7 +41,7 @@ def run_details(store: Store, study: str, run_id: str) -> dict[str, Any] | None:
         "recipe": row["recipe"],
         "identity": json.loads(row["identity"]),
         "environment": next(iter(store.environments([run_id])), None),
-        "trace": record.get("trace"),
+        "trace": _trace(store, run_id),
         "epochs": [{key: value for key, value in epoch.items() if key != "run_id"} for epoch in epochs],
         "calls": _calls(store, study, row) if done else {},
     }
@@ -56,12 +54,21 @@ def curves_of_run(details: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def _trace(store: Store, run_id: str) -> Any:
+    try:
+        record = read_record(run_folder(store.root, run_id))
+    except (ValueError, UserError):
+        # damaged: status --verify says more
+        return None
+    return record.get("trace") if record is not None else None
+
+
 def _calls(store: Store, study: str, row: dict[str, Any]) -> dict[str, Any]:
     sealed = study_in(store, study).sealed
     try:
         data = open_prepared(store.data_folder / row["data_hash"])
         logits = read_logits(store.root, row["run_id"], sealed=sealed)
-    except (OSError, ValueError, KeyError, BadZipFile, UserError):
+    except (OSError, ValueError, UserError):
         # damaged or gone: status --verify says more
         return {}
     found = {}

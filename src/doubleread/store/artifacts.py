@@ -11,19 +11,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
 from doubleread import disk
-from doubleread.files import described, json_bytes, move_folder, read_text, write_into
+from doubleread.files import DAMAGED_ZIP, described, json_bytes, move_folder, read_text, write_into
 
 WEIGHTS, LOGITS, RECORD = "weights.safetensors", "logits.npz", "run.json"
 KEPT = (WEIGHTS, LOGITS, RECORD)
 CHECKPOINT, PROGRESS, BEAT = "checkpoint.safetensors", "progress.jsonl", "beat"
 JOBS = "jobs"
 """The folder of a store in which what is submitted to a queue stands."""
+DAMAGE = (*DAMAGED_ZIP, KeyError, SyntaxError, TokenError, TypeError)
+"""What NumPy raises on a damaged archive, and where it lacks an array or is one."""
 ATTEMPT = re.compile(r"(.+)\.attempt-(\d+)")
 
 
@@ -105,13 +108,18 @@ def read_logits(root: Path, run_id: str, *, sealed: bool = False) -> Logits:
     """Return the stored logits of a finished run; with `sealed` those of no test case, which are not even read.
 
     Raises:
-        OSError, ValueError, KeyError: they are gone or damaged.
+        OSError: they are gone, or cannot be read.
+        ValueError: they are damaged.
     """
-    with np.load(run_folder(root, run_id) / LOGITS) as arrays:
-        val_rows, val = arrays["val_rows"], arrays["val"]
-        if sealed:
-            return Logits(val_rows=val_rows, val=val, test_rows=val_rows[:0], test=val[:0])
-        return Logits(val_rows=val_rows, val=val, test_rows=arrays["test_rows"], test=arrays["test"])
+    try:
+        # NumPy leaves a file open whose archive is cut off
+        with (run_folder(root, run_id) / LOGITS).open("rb") as handle, np.load(handle) as arrays:
+            val_rows, val = arrays["val_rows"], arrays["val"]
+            if sealed:
+                return Logits(val_rows=val_rows, val=val, test_rows=val_rows[:0], test=val[:0])
+            return Logits(val_rows=val_rows, val=val, test_rows=arrays["test_rows"], test=arrays["test"])
+    except DAMAGE as error:
+        raise ValueError(error.args[0] if error.args else type(error).__name__) from error
 
 
 def has_begun(folder: Path) -> bool:

@@ -61,9 +61,8 @@ def _connected(root: Path, write: bool) -> sqlite3.Connection:
     if found == 0 and not write:
         raise _none_here(root)
     if found > VERSION:
-        raise UserError(
-            f"--store {root}", f"schema version {found}", f"this program knows {VERSION}", "install a newer doubleread"
-        )
+        versions = f"schema version {found}; this program knows {VERSION}"
+        raise UserError(f"--store {root}", versions, next_step="install a newer doubleread")
     if write:
         migrate(connection)
     return connection

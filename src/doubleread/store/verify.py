@@ -88,11 +88,11 @@ def _older(store: Store, run_id: str, weights_hash: str) -> list[str]:
     try:
         if artifacts.read_record(folder) is None:
             wrong.append(f"{artifacts.RECORD} is gone")
-    except ValueError:
+    except (ValueError, UserError):
         wrong.append(f"{artifacts.RECORD} cannot be read")
     try:
         artifacts.read_logits(store.root, run_id)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         wrong.append(f"{artifacts.LOGITS} cannot be read ({error})")
     path = folder / artifacts.WEIGHTS
     if path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,8 @@ class Following:
 
     def lines(self, study: str, root: Path) -> list[str]:
         """Return for each tracker how the study stands there, a line each; where runs are missing, what sends them."""
-        then = [f"; doubleread track {study} {one.tracker.option} --store {root} sends them" for one in self._senders]
+        where = shlex.quote(str(root))
+        then = [f"; doubleread track {study} {one.tracker.option} --store {where} sends them" for one in self._senders]
         if self._trouble:
             targets = [sender.tracker.target for sender in self._senders]
             pairs = zip(targets, then, strict=True)

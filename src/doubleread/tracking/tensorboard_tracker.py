@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class TensorboardTracker:
     def __init__(self, folder: str | Path) -> None:
         self._root = user_path(folder, "--tensorboard")
         check_folder(self._root, "--tensorboard")
-        self.target, self.option = f"tensorboard {self._root}", f"--tensorboard {self._root}"
+        self.target, self.option = f"tensorboard {self._root}", f"--tensorboard {shlex.quote(str(self._root))}"
 
     def known(self, study: str) -> Mapping[str, str]:
         """Return the stamps of the runs of a study that are there, by run id."""
