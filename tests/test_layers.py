@@ -164,6 +164,10 @@ LARGE = {"pandas", "statsmodels", "matplotlib", "sklearn", "scipy.stats", "scipy
         ("doubleread.report", {"torch", *LARGE}),
         ("doubleread.api", {"torch", *LARGE}),
         ("doubleread.cli.train", {"torch", *LARGE}),
+        ("doubleread.cli.check", {"torch", *LARGE}),
+        ("doubleread.cli.report", {"torch", *LARGE}),
+        ("doubleread.cli.serve", {"torch", *LARGE, "captum", "onnxscript"}),
+        ("doubleread.cli.status", {"torch", *LARGE}),
         ("doubleread.worker.server", {"rich", "torch._dynamo", *LARGE} - {"scipy.stats", "scipy.special"}),
     ],
 )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from doubleread.cli.show import err, out
+from doubleread.cli.show import counted, err, out
 from doubleread.report.words import SYNTHETIC
 from tests.conftest import small_study, write_folder
 
@@ -44,3 +44,7 @@ def test_titles_and_paths_of_a_study_are_printed_as_they_are(call, tmp_path):
     assert f"Losses {ODD}" in lines
     said = call("run", tmp_path / "study.yaml", "--store", tmp_path / "runs")[1]
     assert f"Losses {ODD}" in [line.rstrip() for line in said.splitlines()]
+
+
+def test_one_of_a_kind_has_no_plural():
+    assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]

@@ -84,6 +84,17 @@ def test_few_test_cases_on_which_nothing_differs_rule_out_little(equal):
             assert (found.verdict, found.qualifier) == ("undecided", "too few test images")
 
 
+def test_a_margin_of_nothing_is_never_ruled_out():
+    def undiffering(margin, cases):
+        return decide([Question(gains=(gain(0.0, 0.0),), margin=margin, seeds=6, equal=True, agreed=(cases,))])[0]
+
+    nothing = undiffering(0.0, 10_000)
+    assert (nothing.equivalent, nothing.verdict, nothing.qualifier) == (1.0, "undecided", "too few test images")
+    # of loss, say, a margin may be above 1; a metric without cases has none that could differ
+    assert [undiffering(margin, 5).equivalent for margin in (1.0, 1.5)] == [0.0, 0.0]
+    assert undiffering(0.0, 0).equivalent == 0.0
+
+
 @pytest.mark.parametrize("equal", [False, True])
 def test_sides_that_differ_on_cases_and_are_equal_all_the_same_tell_no_variance(equal):
     (found,) = decide([Question(gains=(gain(0.0, 0.0),), margin=0.02, seeds=6, equal=equal, agreed=(None,))])
@@ -159,6 +170,8 @@ UNKNOWN = (0.05, math.nan)
         ("undecided", [(0.01, 0.01), (0.05, 0.0)], 1),
         ("undecided", [(-0.01, 0.01), (-0.05, 0.0)], 0),
         ("undecided", [(0.005, 0.01), (0.0, 0.0)], 1),
+        ("undecided", [(0.01, 0.01), (math.nan, math.nan)], 1),
+        ("undecided", [(-0.01, 0.01), (math.nan, math.nan)], 0),
         ("supported", [(0.06, 0.01)], 0),
     ],
 )

@@ -6,29 +6,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from rich.table import Table
 from rich.text import Text
 
+from doubleread import runner
 from doubleread.analysis import Audited, Evidence, Planned, audited, planned, stored_evidence
 from doubleread.api import find_study
 from doubleread.cli.cache import prepared_sets
 from doubleread.cli.gap import print_audit
 from doubleread.cli.overrides import overrides
-from doubleread.cli.show import err, out, print_json
+from doubleread.cli.show import counted, err, out, print_json
 from doubleread.dataset import PreparedSet, refuse_leaks
 from doubleread.errors import UserError
+from doubleread.late import late
 from doubleread.nouns import State
 from doubleread.report import audit_json
 from doubleread.report.sentences import amount
 from doubleread.report.words import recipe_text, seeds_of
-from doubleread.runner import Estimate, Prepared, Progress, in_words, prepare_study, workers_for
+from doubleread.runner import Progress, in_words
 from doubleread.stats import FEWEST_SEEDS
 from doubleread.store import DATABASE, open_store
 from doubleread.study import Arm, PlannedRun, Study, variants_of
-from doubleread.training import Cost
+
+if TYPE_CHECKING:
+    from doubleread.runner import Estimate, Prepared
+    from doubleread.training import Cost
+
+torch = late("torch")
 
 
 def check_command(
@@ -45,9 +51,11 @@ def check_command(
     """Print what `run` would do."""
     study = find_study(name, store, overrides(settings, data, seeds))
     with prepared_sets(store) as cache, Progress(err(), study.name) as show:
-        prepared = prepare_study(study, cache, show, variants_of(study) if assumptions else (), device, refuse=False)
+        variants = variants_of(study) if assumptions else ()
+        prepared = runner.prepare_study(study, cache, show, variants, device, refuse=False)
         audits = [audited(prepared.sets[key], sealed=study.sealed) for key in prepared.own]
-        plan = _plan(study, prepared, _stored(store, prepared), workers_for(prepared.plan, prepared.sets, workers)[0])
+        at_once, _ = runner.workers_for(prepared.plan, prepared.sets, workers)
+        plan = _plan(study, prepared, _stored(store, prepared), at_once)
         claims = planned(study, _evidence(study, prepared, store), _test_cases(prepared))
     if as_json:
         findings = [audit_json(audit) for audit in audits]
@@ -119,7 +127,7 @@ def _plan(study: Study, prepared: Prepared, states: dict[str, State], workers: i
     runs = prepared.plan.runs
     missing = [run for run in runs if states.get(run.run_id) not in (State.DONE, State.DIVERGED)]
     torch.set_num_threads(1)
-    estimate = Estimate(prepared.sets)
+    estimate = runner.Estimate(prepared.sets)
     seconds = size = 0.0
     for run in missing:
         if run.compute.device == "cuda" and not torch.cuda.is_available():
@@ -199,8 +207,8 @@ def _print(study: Study, prepared: Prepared, plan: dict[str, Any], audits: Seque
             console.print(f"  {arm.label}: {recipe_text(arm)}")
     runs = plan["runs"]
     console.print(
-        f"\n{len(study.arms)} arms × {'at most ' if study.looks else ''}{len(study.seeds)} seeds:"
-        f" {runs['planned']} different runs,"
+        f"\n{counted(len(study.arms), 'arm')} × {'at most ' if study.looks else ''}{counted(len(study.seeds), 'seed')}:"
+        f" {counted(runs['planned'], 'different run')},"
         f" {runs['there']} of them trained already, {runs['to_train']} to train"
     )
     console.print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from doubleread.api import prune
-from doubleread.cli.show import out, print_json
+from doubleread.cli.show import counted, out, print_json
 from doubleread.errors import UserError
 from doubleread.store import open_store
 
@@ -23,4 +23,4 @@ def prune_command(name: str | None, keep: str, root: Path, dry_run: bool, as_jso
         print_json({"store": str(root), "removed": done.runs, "bytes": done.freed, "dry_run": dry_run})
     else:
         verb = "would remove" if dry_run else "removed"
-        out().print(f"{verb} the weights of {done.runs} runs, {done.freed / 2**20:,.1f} MiB")
+        out().print(f"{verb} the weights of {counted(done.runs, 'run')}, {done.freed / 2**20:,.1f} MiB")

@@ -27,3 +27,8 @@ def _console(*, stderr: bool, width: int | None) -> Console:
 def print_json(value: Any) -> None:
     """Print one JSON value."""
     print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

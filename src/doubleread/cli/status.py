@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from doubleread.cli.show import out, print_json
+from doubleread.cli.show import counted, out, print_json
 from doubleread.engines.squeue import Unanswered, Waiting, left_in_queue
 from doubleread.errors import UserError
 from doubleread.store import JOBS, Store, attempt_of, open_store, standing
@@ -26,7 +26,7 @@ def status_command(name: str | None, root: Path, as_json: bool, more: Mapping[st
         return
     for study in found:
         counts = ", ".join(f"{n} {state}" for state, n in study["runs"].items() if n and state != "planned")
-        out().print(f"{study['study']}: {_runs(study['runs']['planned'])}: {counts}")
+        out().print(f"{study['study']}: {counted(study['runs']['planned'], 'run')}: {counts}")
         for run in study["running"]:
             out().print(f"  {run['arm']}, seed {run['seed']}: epoch {run['epoch']} of {run['epochs']}")
         for line in _queue_lines(study["queue"]):
@@ -57,10 +57,6 @@ def _of_study(job: Waiting, run_ids: set[str]) -> dict[str, Any]:
     return {"job": job.job, "state": job.state, "reason": job.reason, "starts": job.starts, "runs": runs}
 
 
-def _runs(number: int) -> str:
-    return f"{number} {'run' if number == 1 else 'runs'}"
-
-
 def _queue_lines(queue: Sequence[Mapping[str, Any]] | None) -> list[str]:
     """Return a line for each state of jobs, with the reason of those that wait."""
     alike: dict[tuple[str, str], list[int]] = {}
@@ -68,6 +64,6 @@ def _queue_lines(queue: Sequence[Mapping[str, Any]] | None) -> list[str]:
         reason = "" if job["reason"] == "None" else f" ({job['reason']})"
         alike.setdefault((job["state"].lower(), reason), []).append(job["runs"])
     return [
-        f"Slurm: {len(runs)} {'job' if len(runs) == 1 else 'jobs'} {state}{reason}, {_runs(sum(runs))} to go"
+        f"Slurm: {counted(len(runs), 'job')} {state}{reason}, {counted(sum(runs), 'run')} to go"
         for (state, reason), runs in sorted(alike.items())
     ]

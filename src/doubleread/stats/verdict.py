@@ -100,17 +100,12 @@ def deciding(question: Question, verdict: Verdict) -> int:
     elif verdict is Verdict.NOT_SUPPORTED:
         ranks = [test.below_margin for test in tests]
     else:
-        behind = any(test.sign <= 0 and not math.isnan(test.difference) for test in tests)
-        unknown = math.inf if behind else -math.inf
-        ranks = [
-            unknown if math.isnan(test.difference) else _ahead(gain)
-            for gain, test in zip(question.gains, tests, strict=True)
-        ]
+        ranks = [_ahead(gain) for gain in question.gains]
     return int(np.argmin([math.inf if math.isnan(rank) else rank for rank in ranks]))
 
 
 def _ahead(gain: Estimate) -> float:
-    """Return how far ahead a gain is, in standard errors."""
+    """Return how far ahead a gain is, in standard errors; 0 where nothing is known: neither ahead nor behind."""
     return gain.value / gain.se if gain.se > 0 else 0.0
 
 
@@ -180,7 +175,7 @@ def _one(gain: Estimate, question: Question, agreed: int | None) -> _Tests:
 def _unseen(margin: float, cases: int) -> float:
     """Return the probability that no test case differs although a margin's share of all cases does: of few test cases
     none may differ by chance, and their variance, which is 0, does not say so."""
-    return (1 - margin) ** cases if cases and 0 < margin < 1 else 0.0
+    return max(0.0, 1 - margin) ** cases if cases else 0.0
 
 
 def _decision(question: Question, raw: _Tests, corrected: _Tests) -> Decision:
