@@ -57,9 +57,9 @@ def test_a_store_of_five_thousand_runs(tmp_path):
     with serving(tmp_path / "runs", tmp_path) as address:
         run = httpx.get(f"{address}/api/studies/small/runs").json()["runs"][0]["run_id"]
         for path in (*PAGES, f"studies/small/runs/{run}"):
-            # the goal is 1 s on an idle machine; the least of six says what the page itself takes
-            least = min(httpx.get(f"{address}/{path}", timeout=60).elapsed.total_seconds() for _ in range(6))
-            assert least < 1.0, (path, least)
+            # the goal is 1 s on an idle machine; on a busy one, one of six shows what the page itself takes
+            tries = (httpx.get(f"{address}/{path}", timeout=60).elapsed.total_seconds() for _ in range(6))
+            assert any(seconds < 1.0 for seconds in tries), path
 
 
 @pytest.mark.slow

@@ -178,13 +178,24 @@ def test_an_executor_says_how_a_process_ended():
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_driver_that_is_stopped_and_started_again(image_folder, tmp_path, how):
+@pytest.fixture(scope="module")
+def long_study(image_folder):
     raw = small_study(image_folder)
     raw["base"]["epochs"] = 2000
+    return raw
+
+
+@pytest.fixture(scope="module")
+def undisturbed(long_study, tmp_path_factory):
+    _, rows = go(long_study, tmp_path_factory.mktemp("undisturbed") / "runs")
+    return {run_id: row["weights_hash"] for run_id, row in rows.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_driver_that_is_stopped_and_started_again(long_study, undisturbed, tmp_path, how):
     study = tmp_path / "study.yaml"
-    study.write_text(json.dumps(raw))
+    study.write_text(json.dumps(long_study))
     command = [sys.executable, "-m", "doubleread", "run", str(study), "--store", str(tmp_path / "runs"), "--json"]
     driver = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -210,10 +221,9 @@ def test_a_driver_that_is_stopped_and_started_again(image_folder, tmp_path, how)
     counts = json.loads(done.stdout)["runs"]
     assert counts["done"] == counts["planned"] == 8
     assert counts["reused"] >= len(before)
-    _, undisturbed = go(raw, tmp_path / "undisturbed")
     with open_store(tmp_path / "runs") as store:
         resumed = {row["run_id"]: row["weights_hash"] for row in store.runs_of("small")}
-    assert resumed == {run_id: row["weights_hash"] for run_id, row in undisturbed.items()}
+    assert resumed == undisturbed
 
 
 def states_of(root):

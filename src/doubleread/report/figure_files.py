@@ -6,7 +6,7 @@ from pathlib import Path
 
 from doubleread.analysis import StudyResult
 from doubleread.files import write_bytes
-from doubleread.report.figures import arms_figure, curves_figure, rendered
+from doubleread.report.figures import arms_figure, curves_figure, lay_out, rendered
 from doubleread.report.forest import forest_figure
 from doubleread.report.gap_figures import reliability_figure, roc_figure, waterfall_figure
 from doubleread.report.words import has_roc, scored_columns
@@ -46,6 +46,7 @@ def save_figures(result: StudyResult, folder: Path) -> list[Path]:
         figures["reliability"] = reliability_figure(result.gaps)
     written = []
     for name, figure in figures.items():
+        lay_out(figure)
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
             write_bytes(path, rendered(figure, kind))

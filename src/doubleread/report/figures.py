@@ -100,6 +100,14 @@ def _arms(result: StudyResult, metric: str) -> Figure:
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Give every axis of a figure its place for good; each of several files would work it out again, twice as long."""
+    # with an engine, even that of no layout, every file is drawn twice; and a user's settings may ask for one
+    with matplotlib.rc_context(PLAIN | {"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
+
+
 def rendered(figure: Figure, kind: str, *, transparent: bool = False) -> bytes:
     """Return a figure as the bytes of a png, svg or pdf file; equal figures give equal bytes."""
     content = io.BytesIO()
