@@ -13,7 +13,7 @@ def test_a_study_that_is_killed_again_and_again(tmp_path):
     if sys.platform != "linux":
         pytest.skip("processes are found in /proc")
     tally = Tally()
-    kills = int(os.environ.get("DOUBLEREAD_KILLS", "5"))
+    kills = int(os.environ.get("DOUBLEREAD_KILLS", "4"))
     survive(kills, 1, tmp_path, tally)
     assert tally.kills.total() >= kills
     assert tally.kills["driver"] >= 1
