@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from doubleread.runner import Silent, prepare_study, train_study
 from doubleread.store import open_store, run_folder
-from doubleread.study import parse_study
-from tests.conftest import small_study
+from tests.trained import train_one_run
 
 
 @pytest.fixture(scope="module")
 def trained(image_folder, tmp_path_factory):
     """A store with a study of one run."""
-    root = tmp_path_factory.mktemp("trained") / "runs"
-    raw = small_study(image_folder, seeds=1, experiments={"loss": {"factors": {"loss": ["bce"]}}})
-    with open_store(root, write=True) as store:
-        study = parse_study(raw, place="s")
-        train_study(prepare_study(study, store.data_folder, Silent()), store, workers=1, show=Silent())
-    return root
+    return train_one_run(image_folder, tmp_path_factory.mktemp("trained") / "runs")
 
 
 def empty(path):
